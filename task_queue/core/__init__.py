@@ -1,0 +1,1 @@
+"""The rules of the queue as one pure machine: no clock, no randomness, no I/O."""

@@ -1,0 +1,116 @@
+"""What happened: everything the machine is ever told.
+
+Events carry batches, because the cost of a batch is shared by its tasks. They are tagged, so a
+blob of msgpack is decoded to the right one, and they are what travels between processes.
+"""
+
+from msgspec import Struct
+
+from task_queue.core.schedule import Schedule
+from task_queue.core.status import WorkerStatus
+from task_queue.core.task import ProgressNote, Report, Task, TaskSpec
+from task_queue.core.worker import WorkerInfo
+
+
+class TasksSubmitted(Struct, tag=True):
+    """Callers want these tasks done. All are accepted or none."""
+
+    specs: list[TaskSpec]
+    #: Idempotency key, or id of a repeated call, to the id of the task that already has it.
+    known: dict[str, str] = {}
+
+
+class TasksReplayed(Struct, tag=True):
+    """A person wants these ended tasks, as the store has them, to run again."""
+
+    tasks: list[Task]
+
+
+class CancelRequested(Struct, tag=True):
+    task_id: str
+
+
+class QueuePaused(Struct, tag=True):
+    """A queue gives out no tasks from now on, or does again."""
+
+    queue: str
+    paused: bool
+
+
+class QueuePurged(Struct, tag=True):
+    """Everything in a queue that does not run is to be cancelled."""
+
+    queue: str
+
+
+class WorkerRegistered(Struct, tag=True):
+    info: WorkerInfo
+
+
+class WorkerResumed(Struct, tag=True):
+    """After a restart of the scheduler a worker says which attempts it really holds."""
+
+    worker_id: str
+    incarnation: str
+    holding: list[tuple[str, int]]
+
+
+class WorkerPulled(Struct, tag=True):
+    """A worker's position; see core/worker.py. Answered by a grant."""
+
+    worker_id: str
+    incarnation: str
+    seq: int  #: grows with every pull; a pull that is repeated keeps its number
+    want: int
+    reports: list[Report] = []
+    progress: list[ProgressNote] = []
+
+
+class WorkerDeregistered(Struct, tag=True):
+    worker_id: str
+    incarnation: str
+
+
+class WorkerLost(Struct, tag=True):
+    """A worker's process or host is gone."""
+
+    worker_id: str
+    incarnation: str
+    cause: str
+
+
+class WorkerStatusWanted(Struct, tag=True):
+    """A person, or the autoscaler, pauses, resumes or drains a worker."""
+
+    worker_id: str
+    status: WorkerStatus
+
+
+class ScheduleSaved(Struct, tag=True):
+    schedule: Schedule
+
+
+class ScheduleDeleted(Struct, tag=True):
+    schedule_id: str
+
+
+class Ticked(Struct, tag=True):
+    """Time passed."""
+
+
+Event = (
+    TasksSubmitted
+    | TasksReplayed
+    | CancelRequested
+    | QueuePaused
+    | QueuePurged
+    | WorkerRegistered
+    | WorkerResumed
+    | WorkerPulled
+    | WorkerDeregistered
+    | WorkerLost
+    | WorkerStatusWanted
+    | ScheduleSaved
+    | ScheduleDeleted
+    | Ticked
+)

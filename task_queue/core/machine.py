@@ -1,0 +1,440 @@
+"""The queue's one machine: events in, effects out.
+
+`QueueMachine.handle(events, now)` is the only way to change anything. It reads no clock, draws no
+random number and does no I/O: the time is an argument, chance, ids and the calendar are functions
+given at construction. Whoever runs it must save `effects.changes` before letting any answer or
+grant out, and must throw the machine away and load a new one if saving fails.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from task_queue.core import events as ev
+from task_queue.core.effects import (
+    Accepted,
+    Answer,
+    Counted,
+    Done,
+    Effects,
+    Grant,
+    Moved,
+    Refused,
+    Registered,
+)
+from task_queue.core.ready import ReadyLine, take_next
+from task_queue.core.schedule import NextFiring, Schedule, fires
+from task_queue.core.settings import Rules
+from task_queue.core.status import Outcome, Status, WorkerStatus
+from task_queue.core.task import Lease, Report, Task, TaskError, lease_of
+from task_queue.core.task_book import TaskBook
+from task_queue.core.worker import WorkerInfo, WorkerState
+
+
+class Loaded(Struct):
+    """What the store knows at start."""
+
+    tasks: list[Task]  #: all that are not over, in the order of seq
+    next_seq: int
+    paused_queues: list[str]
+    workers: list[WorkerInfo]  #: those not known to have ended
+    schedules: list[Schedule]
+
+
+class QueueMachine:
+    """All the rules of the queue."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        loaded: Loaded,
+        now: float,
+        *,
+        new_id: Callable[[float], str],
+        random: Callable[[], float],
+        next_firing: NextFiring,
+    ) -> None:
+        self.rules = rules
+        self.book = TaskBook(random, loaded.next_seq)
+        self.paused: set[str] = set(loaded.paused_queues)
+        self.workers: dict[str, WorkerState] = {}
+        self.schedules: dict[str, Schedule] = {s.id: s for s in loaded.schedules}
+        #: Reports for attempts that were no longer current.
+        self.refused_reports = 0
+        self._new_id = new_id
+        self._next_firing = next_firing
+        self._restore(loaded, now)
+
+    def handle(self, events: Sequence[ev.Event], now: float) -> Effects:
+        """Take in `events` in order and say what follows, one answer for each event.
+
+        Args:
+            events: what happened since the last call, oldest first.
+            now: seconds since the epoch; must not run backwards by more than the clock's own steps.
+        """
+        fx = Effects()
+        for event in events:
+            fx.answers.append(_HANDLERS[type(event)](self, event, now, fx))
+        self._pass_time(now, fx)
+        self._dispatch(now, fx)
+        if fx.changes.inserted:  # rows not yet in the store are written as they now are, once
+            for task in fx.changes.inserted:
+                fx.changes.touched.pop(task.seq, None)
+        return fx
+
+    def next_time(self) -> float | None:
+        """When something is due next, at the earliest: call `handle` with `Ticked` then."""
+        times = [s.next_run_at for s in self.schedules.values()]
+        times += [w.parked_until for w in self.workers.values() if w.parked_until is not None]
+        times += [w.last_seen + self.rules.lease_seconds for w in self.workers.values()]
+        due = self.book.next_time()
+        if due is not None:
+            times.append(due)
+        return min(times) if times else None
+
+    # ---- tasks -----------------------------------------------------------------------------
+
+    def _tasks_submitted(self, event: ev.TasksSubmitted, now: float, fx: Effects) -> Answer:
+        full = self._full_queue(event)
+        if full is not None:
+            return Refused(
+                "queue_full",
+                f"queue '{full}' already holds {self.rules.max_queue_length} waiting tasks; "
+                "submit again later, or raise limits.max_queue_length",
+            )
+        book, known = self.book, event.known
+        task_ids: list[str] = []
+        duplicates: list[int] = []
+        for position, spec in enumerate(event.specs):
+            key = spec.idempotency_key
+            existing = known.get(spec.id) if known else None
+            if existing is None and spec.id in book.live:
+                existing = spec.id
+            if existing is None and key is not None:
+                existing = book.keys.get(key) or known.get(key)
+            if existing is None:
+                task_ids.append(book.accept(spec, now, fx).spec.id)
+            else:
+                task_ids.append(existing)
+                duplicates.append(position)
+        return Accepted(task_ids, duplicates)
+
+    def _full_queue(self, event: ev.TasksSubmitted) -> str | None:
+        more: dict[str, int] = {}
+        for spec in event.specs:
+            more[spec.queue] = more.get(spec.queue, 0) + 1
+        for queue, count in more.items():
+            line = self.book.lines.get(queue)
+            waiting = len(line) + self.book.delayed.get(queue, 0) if line is not None else 0
+            if waiting + count > self.rules.max_queue_length:
+                return queue
+        return None
+
+    def _tasks_replayed(self, event: ev.TasksReplayed, now: float, fx: Effects) -> Answer:
+        fresh = [task for task in event.tasks if task.spec.id not in self.book.live]
+        for task in fresh:
+            self.book.replay(task, now, fx)
+        return Counted(len(fresh))
+
+    def _cancel_requested(self, event: ev.CancelRequested, now: float, fx: Effects) -> Answer:
+        task = self.book.live.get(event.task_id)
+        if task is None:
+            return Refused("not_live", f"task {event.task_id} is over or was never accepted")
+        if task.status is not Status.RUNNING:
+            self.book.cancel(task, now, fx)
+        elif not task.cancel_requested:
+            self.book.request_cancel(task, now, fx)
+            self.workers[task.worker_id or ""].cancels.append((task.spec.id, task.attempt))
+        return Moved(task.spec.id, task.status, task.cancel_requested)
+
+    def _queue_paused(self, event: ev.QueuePaused, now: float, fx: Effects) -> Answer:
+        (self.paused.add if event.paused else self.paused.discard)(event.queue)
+        fx.changes.queues[event.queue] = event.paused
+        return Done()
+
+    def _queue_purged(self, event: ev.QueuePurged, now: float, fx: Effects) -> Answer:
+        doomed = [
+            task
+            for task in self.book.live.values()
+            if task.spec.queue == event.queue and task.status is not Status.RUNNING
+        ]
+        for task in doomed:
+            self.book.cancel(task, now, fx)
+        return Counted(len(doomed))
+
+    # ---- workers ---------------------------------------------------------------------------
+
+    def _worker_registered(self, event: ev.WorkerRegistered, now: float, fx: Effects) -> Answer:
+        info = event.info
+        old = self.workers.get(info.worker_id)
+        if old is not None and old.info.incarnation != info.incarnation:
+            silent = now - old.last_seen
+            if old.confirmed and silent < self.rules.lease_seconds:
+                return Refused(
+                    "duplicate_worker",
+                    f"worker_id '{info.worker_id}' belongs to a living worker (pid {old.info.pid} "
+                    f"on {old.info.hostname}, heard {silent:.1f} s ago): give this worker "
+                    "another worker_id, or end the other one first",
+                )
+            self._lose(old, "a new worker took its worker_id", now, fx)
+            info.restarts = old.info.restarts + 1
+        if old is None or old.info.incarnation != info.incarnation:
+            info.registered_at = now
+            self.workers[info.worker_id] = WorkerState(info, last_seen=now)
+            fx.changes.workers[info.worker_id] = info
+        return Registered(self.rules.lease_seconds, self.rules.poll_seconds)
+
+    def _worker_resumed(self, event: ev.WorkerResumed, now: float, fx: Effects) -> Answer:
+        worker = self._known(event.worker_id, event.incarnation)
+        if worker is None:
+            return Refused("unknown_worker", f"worker {event.worker_id} is not registered")
+        holding = dict(event.holding)
+        for task in list(worker.held.values()):
+            if holding.get(task.spec.id) != task.attempt:  # its grant never arrived
+                self._drop_lease(worker, task)
+                self.book.release(task, now, fx)
+        worker.confirmed = True
+        worker.last_seen = now
+        return Done()
+
+    def _worker_pulled(self, event: ev.WorkerPulled, now: float, fx: Effects) -> Answer:
+        worker = self._known(event.worker_id, event.incarnation)
+        if worker is None:
+            fx.grants.append(Grant(event.worker_id, event.incarnation, event.seq, order="gone"))
+            return Done()
+        if worker.parked_until is not None and event.seq != worker.pull_seq:
+            fx.grants.append(Grant(event.worker_id, event.incarnation, worker.pull_seq))
+        worker.last_seen = now
+        worker.pull_seq = event.seq
+        worker.want = event.want
+        worker.parked_until = now + self.rules.poll_seconds
+        if event.reports:
+            self._take_reports(worker, event.reports, now, fx)
+        for note in event.progress:
+            task = worker.held.get(note.task_id)
+            if task is not None and task.attempt == note.attempt:
+                task.progress = note.progress
+                fx.changes.touched[task.seq] = task
+        return Done()
+
+    def _worker_deregistered(self, event: ev.WorkerDeregistered, now: float, fx: Effects) -> Answer:
+        worker = self._known(event.worker_id, event.incarnation)
+        if worker is not None:
+            for task in list(worker.held.values()):
+                self._drop_lease(worker, task)
+                self._stop_unfinished(task, now, fx)
+            self._forget(worker, "deregistered", now, fx)
+        return Done()
+
+    def _worker_lost(self, event: ev.WorkerLost, now: float, fx: Effects) -> Answer:
+        worker = self._known(event.worker_id, event.incarnation)
+        if worker is not None:
+            self._lose(worker, event.cause, now, fx)
+        return Done()
+
+    def _worker_status(self, event: ev.WorkerStatusWanted, now: float, fx: Effects) -> Answer:
+        worker = self.workers.get(event.worker_id)
+        if worker is None:
+            return Refused("unknown_worker", f"no living worker is called '{event.worker_id}'")
+        if worker.info.status is WorkerStatus.DRAINING is not event.status:
+            return Refused("conflict", f"worker '{event.worker_id}' is draining and will end")
+        worker.info.status = event.status
+        fx.changes.workers[event.worker_id] = worker.info
+        return Done()
+
+    def _known(self, worker_id: str, incarnation: str) -> WorkerState | None:
+        worker = self.workers.get(worker_id)
+        return worker if worker is not None and worker.info.incarnation == incarnation else None
+
+    # ---- reports ---------------------------------------------------------------------------
+
+    def _take_reports(
+        self, worker: WorkerState, reports: list[Report], now: float, fx: Effects
+    ) -> None:
+        held, book = worker.held, self.book
+        for report in reports:
+            task = held.get(report.task_id)
+            if task is None or task.attempt != report.attempt:
+                self.refused_reports += 1
+                continue
+            del held[report.task_id]
+            worker.ended += 1
+            worker.busy_seconds += report.duration_seconds
+            if report.outcome is Outcome.SUCCEEDED:
+                book.succeed(task, report, now, fx)
+            else:
+                self._take_failure(worker, task, report, now, fx)
+
+    def _take_failure(
+        self, worker: WorkerState, task: Task, report: Report, now: float, fx: Effects
+    ) -> None:
+        if report.outcome is Outcome.RELEASED and not task.cancel_requested:
+            self.book.release(task, now, fx, report)
+            return
+        worker.failed += report.outcome is not Outcome.RELEASED
+        if task.cancel_requested:  # however it ended, nobody wants it to run again
+            self.book.cancel(task, now, fx, report)
+        elif report.outcome is Outcome.DIED:
+            error = report.error or TaskError("ExecutorDied", "its executor process ended")
+            self.book.survive_death(task, error, self.rules.max_deaths, now, fx, report)
+        elif report.outcome is Outcome.CANCELLED:  # stopped by its worker, not by a person
+            self.book.release(task, now, fx, report)
+        else:
+            self.book.fail(task, report, now, fx)
+
+    def _drop_lease(self, worker: WorkerState, task: Task) -> None:
+        del worker.held[task.spec.id]
+        worker.cancels = [c for c in worker.cancels if c[0] != task.spec.id]
+
+    def _stop_unfinished(self, task: Task, now: float, fx: Effects) -> None:
+        if task.cancel_requested:
+            self.book.cancel(task, now, fx)
+        else:
+            self.book.release(task, now, fx)
+
+    def _lose(self, worker: WorkerState, cause: str, now: float, fx: Effects) -> None:
+        """Void the leases of a worker that is gone."""
+        error = TaskError("WorkerLost", f"worker {worker.info.worker_id} was lost: {cause}")
+        for task in list(worker.held.values()):
+            self._drop_lease(worker, task)
+            if task.cancel_requested:
+                self.book.cancel(task, now, fx)
+            else:
+                self.book.survive_death(task, error, self.rules.max_deaths, now, fx)
+        worker.info.status = WorkerStatus.LOST
+        self._forget(worker, cause, now, fx)
+
+    def _forget(self, worker: WorkerState, cause: str, now: float, fx: Effects) -> None:
+        if worker.parked_until is not None:
+            info = worker.info
+            fx.grants.append(Grant(info.worker_id, info.incarnation, worker.pull_seq, order="gone"))
+        worker.info.ended_at, worker.info.end_cause = now, cause
+        fx.changes.workers[worker.info.worker_id] = worker.info
+        del self.workers[worker.info.worker_id]
+
+    # ---- schedules and time ----------------------------------------------------------------
+
+    def _schedule_saved(self, event: ev.ScheduleSaved, now: float, fx: Effects) -> Answer:
+        self.schedules[event.schedule.id] = event.schedule
+        fx.changes.schedules[event.schedule.id] = event.schedule
+        return Done()
+
+    def _schedule_deleted(self, event: ev.ScheduleDeleted, now: float, fx: Effects) -> Answer:
+        if self.schedules.pop(event.schedule_id, None) is None:
+            return Refused("not_live", f"no schedule has the id '{event.schedule_id}'")
+        fx.changes.schedules[event.schedule_id] = None
+        return Done()
+
+    def _ticked(self, event: ev.Ticked, now: float, fx: Effects) -> Answer:
+        return Done()  # every call of `handle` passes the time; this one brings nothing else
+
+    def _pass_time(self, now: float, fx: Effects) -> None:
+        for worker in list(self.workers.values()):
+            silent = now - worker.last_seen
+            if silent >= self.rules.lease_seconds:
+                self._lose(worker, f"it was silent for {silent:.1f} s", now, fx)
+        for schedule in self.schedules.values():
+            if schedule.next_run_at <= now:
+                self._fire(schedule, now, fx)
+        self.book.pass_time(now, fx)
+
+    def _fire(self, schedule: Schedule, now: float, fx: Effects) -> None:
+        if fires(schedule, now, schedule.last_task_id in self.book.live):
+            spec = replace(schedule.template, id=self._new_id(now))
+            schedule.last_task_id = self.book.accept(spec, now, fx).spec.id
+            schedule.last_run_at = now
+            schedule.runs += 1
+        else:
+            schedule.skips += 1
+        schedule.next_run_at = self._next_firing(schedule, now)
+        fx.changes.schedules[schedule.id] = schedule
+
+    # ---- leases ----------------------------------------------------------------------------
+
+    def _dispatch(self, now: float, fx: Effects) -> None:
+        """Answer the parked pulls that have something to be told.
+
+        Free slots of all workers are filled before any worker gets read-ahead, so that a burst
+        smaller than the fleet is spread over it.
+        """
+        parked = [w for w in self.workers.values() if w.parked_until is not None]
+        given: dict[str, list[Lease]] = {}
+        takers = [w for w in parked if w.takes_work and len(w.held) < w.want]
+        for worker in takers:
+            limit = min(worker.want, worker.info.slots)
+            given[worker.info.worker_id] = self._lease(worker, limit, now, fx)
+        for worker in takers:
+            given[worker.info.worker_id] += self._lease(worker, worker.want, now, fx)
+        for worker in parked:
+            self._answer_pull(worker, given.get(worker.info.worker_id, []), now, fx)
+
+    def _lease(self, worker: WorkerState, limit: int, now: float, fx: Effects) -> list[Lease]:
+        leases: list[Lease] = []
+        room = limit - len(worker.held)
+        if room <= 0:
+            return leases
+        lines = self._lines_for(worker)
+        only = lines[0] if len(lines) == 1 else None
+        while room > 0:
+            task = only.take_head() if only is not None else take_next(lines)
+            if task is None:
+                break
+            self.book.claim(task, worker.info.worker_id, now, fx)
+            worker.held[task.spec.id] = task
+            leases.append(lease_of(task))
+            room -= 1
+        return leases
+
+    def _lines_for(self, worker: WorkerState) -> list[ReadyLine]:
+        lines, names = self.book.lines, worker.info.queues
+        queues: Iterable[str] = lines if "*" in names else (n for n in names if n in lines)
+        return [lines[q] for q in queues if q not in self.paused and len(lines[q])]
+
+    def _answer_pull(
+        self, worker: WorkerState, leases: list[Lease], now: float, fx: Effects
+    ) -> None:
+        order = "" if worker.confirmed else "resync"
+        if worker.drained and worker.confirmed:
+            order = "end"
+        over = worker.parked_until is not None and worker.parked_until <= now
+        if leases or order or worker.cancels or over:
+            info = worker.info
+            fx.grants.append(
+                Grant(info.worker_id, info.incarnation, worker.pull_seq, leases, worker.cancels,
+                      order)  # type: ignore[arg-type]  # the three words above are of its type
+            )  # fmt: skip
+            worker.parked_until = None
+            worker.cancels = []
+
+    # ---- start -----------------------------------------------------------------------------
+
+    def _restore(self, loaded: Loaded, now: float) -> None:
+        """Take up where the last scheduler stopped: workers have one lease period to call."""
+        for info in loaded.workers:
+            self.workers[info.worker_id] = WorkerState(info, last_seen=now, confirmed=False)
+        for task in loaded.tasks:
+            self.book.place(task)
+            if task.status is Status.RUNNING:
+                worker = self.workers[task.worker_id or ""]
+                worker.held[task.spec.id] = task
+                if task.cancel_requested:
+                    worker.cancels.append((task.spec.id, task.attempt))
+
+
+_HANDLERS: dict[type[Struct], Callable[..., Answer]] = {
+    ev.TasksSubmitted: QueueMachine._tasks_submitted,
+    ev.TasksReplayed: QueueMachine._tasks_replayed,
+    ev.CancelRequested: QueueMachine._cancel_requested,
+    ev.QueuePaused: QueueMachine._queue_paused,
+    ev.QueuePurged: QueueMachine._queue_purged,
+    ev.WorkerRegistered: QueueMachine._worker_registered,
+    ev.WorkerResumed: QueueMachine._worker_resumed,
+    ev.WorkerPulled: QueueMachine._worker_pulled,
+    ev.WorkerDeregistered: QueueMachine._worker_deregistered,
+    ev.WorkerLost: QueueMachine._worker_lost,
+    ev.WorkerStatusWanted: QueueMachine._worker_status,
+    ev.ScheduleSaved: QueueMachine._schedule_saved,
+    ev.ScheduleDeleted: QueueMachine._schedule_deleted,
+    ev.Ticked: QueueMachine._ticked,
+}

@@ -1,0 +1,19 @@
+"""The numbers that the rules depend on, with their defaults."""
+
+from msgspec import Struct
+
+
+class Rules(Struct, frozen=True):
+    """Limits and periods of the machine."""
+
+    lease_seconds: float = 15.0  #: a worker silent for so long is lost
+    poll_seconds: float = 5.0  #: a pull with nothing to say is answered after this; the heartbeat
+    max_deaths: int = 3  #: a task under which so many workers or executors ended is quarantined
+    max_queue_length: int = 10_000_000  #: tasks waiting in one queue; more are refused
+
+    def __post_init__(self) -> None:
+        if self.lease_seconds < 2 * self.poll_seconds:
+            raise ValueError(
+                f"lease_seconds ({self.lease_seconds}) must be at least twice poll_seconds "
+                f"({self.poll_seconds}), or one late heartbeat loses a healthy worker"
+            )

@@ -1,0 +1,259 @@
+"""The living tasks and every move they make.
+
+Each method makes one move: the status changes by the transition table, the task goes to the place
+that the new status demands (a ready line, a timer, a worker), and the change is noted for the
+store. Who may ask for a move, and when, is the machine's business.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+
+from task_queue.core.effects import Effects, TallyKind, TimelineEvent, TimelineKind
+from task_queue.core.ready import ReadyLine
+from task_queue.core.retry import backoff_seconds
+from task_queue.core.status import Happening, Outcome, Status
+from task_queue.core.task import Report, Task, TaskError, TaskSpec
+from task_queue.core.transitions import next_status
+
+_WAITS_FOR_TIME = (Status.SCHEDULED, Status.RETRYING)
+_STARTABLE = (Status.SCHEDULED, Status.RETRYING, Status.QUEUED)
+
+
+class TaskBook:
+    """All tasks that are not over."""
+
+    def __init__(self, random: Callable[[], float], next_seq: int) -> None:
+        self._random = random
+        self._next_seq = next_seq
+        #: All and only tasks whose status is not terminal, by id.
+        self.live: dict[str, Task] = {}
+        #: Idempotency key to id, of live tasks.
+        self.keys: dict[str, str] = {}
+        #: One for each queue that ever held a task here.
+        self.lines: dict[str, ReadyLine] = {}
+        #: Breaks ties in the heaps, so that tasks are never compared.
+        self._pushes = count()
+        #: (due_at, push, task): every SCHEDULED or RETRYING task, and stale entries.
+        self._due: list[tuple[float, int, Task]] = []
+        #: (expires_at, push, task): every live task whose expiry has not passed.
+        self._expiry: list[tuple[float, int, Task]] = []
+        #: Tasks waiting for a time, by queue.
+        self.delayed: dict[str, int] = {}
+
+    def line(self, queue: str) -> ReadyLine:
+        """The ready line of a queue, made if need be."""
+        line = self.lines.get(queue)
+        if line is None:
+            line = self.lines[queue] = ReadyLine()
+        return line
+
+    def next_time(self) -> float | None:
+        """When `pass_time` has something to do, at the earliest."""
+        times = [heap[0][0] for heap in (self._due, self._expiry) if heap]
+        return min(times) if times else None
+
+    # ---- coming in -------------------------------------------------------------------------
+
+    def accept(self, spec: TaskSpec, now: float, fx: Effects) -> Task:
+        """Take in a new task."""
+        task = Task(spec, self._next_seq, now, expires_at=spec.expires_at)
+        self._next_seq += 1
+        if spec.run_at is not None and spec.run_at > now:
+            task.status = Status.SCHEDULED
+            task.due_at = spec.run_at
+        self.place(task)
+        fx.changes.inserted.append(task)
+        self._tally(task, "submitted", fx)
+        return task
+
+    def place(self, task: Task) -> None:
+        """Put a live task, new or from the store, where its status says."""
+        spec = task.spec
+        self.live[spec.id] = task
+        if spec.idempotency_key is not None:
+            self.keys[spec.idempotency_key] = spec.id
+        if task.status is Status.QUEUED:
+            self.line(spec.queue).append(task)
+        elif task.status in _WAITS_FOR_TIME:
+            self._wait(task)
+        if task.expires_at is not None:
+            heappush(self._expiry, (task.expires_at, next(self._pushes), task))
+
+    def replay(self, task: Task, now: float, fx: Effects) -> None:
+        """Take in again a task that was over, with a clean slate."""
+        task.status = next_status(task.spec.id, task.status, Happening.REPLAY)
+        task.failures = task.deaths = 0
+        task.in_dlq = task.cancel_requested = False
+        task.error = task.progress = task.finished_at = None
+        if task.expires_at is not None and task.expires_at <= now:
+            task.expires_at = None  # a person wants it now, and it could never start
+        self.place(task)
+        fx.changes.touched[task.seq] = task
+        self.note(task, "replayed", now, fx)
+
+    # ---- running ---------------------------------------------------------------------------
+
+    def claim(self, task: Task, worker_id: str, now: float, fx: Effects) -> None:
+        """Lease a task that was just taken from its line."""
+        task.status = next_status(task.spec.id, task.status, Happening.CLAIM)
+        task.attempt += 1
+        task.worker_id = worker_id
+        task.claimed_at = now
+        task.started_at = task.progress = None
+        self._touch(task, fx)
+
+    def succeed(self, task: Task, report: Report, now: float, fx: Effects) -> None:
+        fx.changes.ended.append((task, report))
+        task.started_at = report.started_at
+        task.error = None
+        self._end(task, Happening.SUCCEED, "completed", now, fx)
+
+    def fail(self, task: Task, report: Report, now: float, fx: Effects) -> None:
+        """The task raised or ran into its timeout: retry it or give it up."""
+        fx.changes.ended.append((task, report))
+        task.started_at = report.started_at
+        task.error = report.error
+        task.failures += 1
+        timed_out = report.outcome is Outcome.TIMED_OUT
+        self.note(task, "attempt_timed_out" if timed_out else "attempt_failed", now, fx, report)
+        if timed_out:
+            self._tally(task, "timed_out", fx)
+        spec = task.spec
+        if report.retryable and task.failures <= spec.max_retries:
+            wait = report.retry_after_seconds
+            if wait is None:
+                wait = backoff_seconds(
+                    task.failures, spec.retry_base_seconds, spec.retry_cap_seconds, self._random
+                )
+            self._retry(task, now + wait, fx)
+        else:
+            task.in_dlq = True
+            self._end(task, Happening.FAIL_FINAL, "failed", now, fx)
+
+    def survive_death(
+        self, task: Task, error: TaskError, max_deaths: int, now: float, fx: Effects,
+        report: Report | None = None,
+    ) -> None:  # fmt: skip
+        """The worker or the executor ended under the task. The task need not be to blame."""
+        if report is not None:
+            fx.changes.ended.append((task, report))
+        task.deaths += 1
+        self._tally(task, "died", fx)
+        self.note(task, "attempt_died", now, fx, report, error)
+        if task.deaths >= max_deaths:
+            task.error = TaskError(
+                "Quarantined",
+                f"{task.deaths} workers or executors ended while they ran this task; "
+                f"the last: {error.type}: {error.message}",
+            )
+            task.in_dlq = True
+            self.note(task, "quarantined", now, fx, None, task.error)
+            self._end(task, Happening.FAIL_FINAL, "failed", now, fx)
+            return
+        task.error = error
+        spec = task.spec
+        wait = backoff_seconds(
+            task.deaths, spec.retry_base_seconds, spec.retry_cap_seconds, self._random
+        )
+        self._retry(task, now + wait, fx)
+
+    def release(self, task: Task, now: float, fx: Effects, report: Report | None = None) -> None:
+        """Give back a task that did not run to an end through no fault of anybody: it is next."""
+        if report is not None and report.started_at:
+            fx.changes.ended.append((task, report))
+            self.note(task, "attempt_released", now, fx, report)
+        task.status = next_status(task.spec.id, task.status, Happening.RELEASE)
+        task.worker_id = task.claimed_at = task.started_at = None
+        self.line(task.spec.queue).append_first(task)
+        self._touch(task, fx)
+
+    # ---- ending otherwise ------------------------------------------------------------------
+
+    def request_cancel(self, task: Task, now: float, fx: Effects) -> None:
+        """Note that a running task is to be stopped; it is over when its worker says so."""
+        task.cancel_requested = True
+        self.note(task, "cancel_requested", now, fx)
+        self._touch(task, fx)
+
+    def cancel(self, task: Task, now: float, fx: Effects, report: Report | None = None) -> None:
+        if report is not None:
+            fx.changes.ended.append((task, report))
+        self._leave(task)
+        self.note(task, "cancelled", now, fx, report)
+        self._end(task, Happening.CANCEL, "cancelled", now, fx)
+
+    def pass_time(self, now: float, fx: Effects) -> None:
+        """Expire what may not start any more, queue what is due."""
+        while self._expiry and self._expiry[0][0] <= now:
+            task = heappop(self._expiry)[2]
+            if self.live.get(task.spec.id) is task and task.status in _STARTABLE:
+                self._leave(task)
+                self.note(task, "expired", now, fx)
+                self._end(task, Happening.EXPIRE, "expired", now, fx)
+        while self._due and self._due[0][0] <= now:
+            due_at, _, task = heappop(self._due)
+            if task.status in _WAITS_FOR_TIME and task.due_at == due_at:
+                self.delayed[task.spec.queue] -= 1
+                task.status = next_status(task.spec.id, task.status, Happening.DUE)
+                self.line(task.spec.queue).append(task)
+                self._touch(task, fx)
+
+    def note(
+        self, task: Task, kind: TimelineKind, now: float, fx: Effects,
+        report: Report | None = None, error: TaskError | None = None,
+    ) -> None:  # fmt: skip
+        """Keep what the task's row will soon not tell any more."""
+        error = error or (report.error if report else None)
+        fx.changes.timeline.append(
+            TimelineEvent(
+                task.seq, now, kind, task.attempt, task.worker_id,
+                report.started_at if report else None,
+                report.duration_seconds if report else None,
+                error.type if error else "",
+                error.message if error else "",
+            )
+        )  # fmt: skip
+
+    # ---- inside ----------------------------------------------------------------------------
+
+    def _retry(self, task: Task, due_at: float, fx: Effects) -> None:
+        task.status = next_status(task.spec.id, task.status, Happening.FAIL_RETRYABLE)
+        task.due_at = due_at
+        self._tally(task, "retried", fx)
+        self._wait(task)
+        self._touch(task, fx)
+
+    def _wait(self, task: Task) -> None:
+        queue = task.spec.queue
+        self.delayed[queue] = self.delayed.get(queue, 0) + 1
+        self.line(queue)
+        heappush(self._due, (task.due_at, next(self._pushes), task))
+
+    def _leave(self, task: Task) -> None:
+        """Count a task out of the place where it waits."""
+        if task.status is Status.QUEUED:
+            self.lines[task.spec.queue].forget(task)
+        elif task.status in _WAITS_FOR_TIME:
+            self.delayed[task.spec.queue] -= 1
+
+    def _end(
+        self, task: Task, happening: Happening, tally: TallyKind, now: float, fx: Effects
+    ) -> None:
+        spec = task.spec
+        task.status = next_status(spec.id, task.status, happening)
+        task.finished_at = now
+        del self.live[spec.id]
+        if spec.idempotency_key is not None:
+            del self.keys[spec.idempotency_key]
+        self._tally(task, tally, fx)
+        self._touch(task, fx)
+        fx.over.append(task)
+
+    def _touch(self, task: Task, fx: Effects) -> None:
+        fx.changes.touched[task.seq] = task
+
+    def _tally(self, task: Task, kind: TallyKind, fx: Effects) -> None:
+        tallies = fx.changes.tallies
+        key = (task.spec.queue, task.spec.name, kind)
+        tallies[key] = tallies.get(key, 0) + 1

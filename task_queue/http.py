@@ -1,0 +1,247 @@
+"""How a request to the queue is made, judged, and made again: everything but the sending.
+
+A *plan* is a generator that yields what to do next (an `HttpRequest` to send, a `Pause` to wait)
+and is sent what came of it. The sync and the async client only differ in who carries a plan out, so
+every rule about retries and errors is written once, here, and can be tested without a socket. This
+module knows nothing about tasks or endpoints.
+
+What is sent again, for at most `retry_seconds` in all:
+
+- a request whose connection could not be made: it never left;
+- one answered with 429 or 503: by contract nothing was accepted;
+- one that may have been carried out (the connection broke before the answer, a proxy gave up
+  waiting) only if doing it twice does no harm: reads, and submits with an idempotency key.
+"""
+
+import os
+import random
+from collections.abc import Generator, Mapping
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from task_queue import errors
+from task_queue.clock import Clock
+from task_queue.wire import Problem
+
+T = TypeVar("T")
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+_FIRST_BACKOFF_SECONDS = 0.1
+_LONGEST_BACKOFF_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
+
+_ERRORS: dict[int, type[errors.RequestRefused]] = {
+    400: errors.InvalidRequest,
+    401: errors.NotAuthorized,
+    403: errors.NotAuthorized,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    410: errors.ResultGone,
+    413: errors.InvalidRequest,
+    422: errors.InvalidRequest,
+    429: errors.TooManyRequests,
+    503: errors.StoreUnavailable,
+}
+
+
+class HttpRequest(Struct, frozen=True, kw_only=True):
+    """One request, not yet sent."""
+
+    method: str
+    path: str
+    params: dict[str, str] = {}
+    body: bytes | None = None
+    headers: dict[str, str] = {}
+    #: May be sent again although it may have been carried out.
+    repeatable: bool = False
+    #: How long the server may hold the request before it answers.
+    wait_seconds: float = 0.0
+
+
+class HttpResponse(Struct, frozen=True):
+    """An answer, whatever its status."""
+
+    status: int
+    body: bytes
+    retry_after_seconds: float | None = None
+
+
+class HttpFailure(Struct, frozen=True):
+    """No answer. `sent`: the request may have reached the queue."""
+
+    reason: str
+    sent: bool
+
+
+class Pause(Struct, frozen=True):
+    """Wait before the next step."""
+
+    seconds: float
+
+
+Step = HttpRequest | Pause
+Reply = HttpResponse | HttpFailure | None
+#: Yields steps, is sent the reply to each (None after a Pause), returns what the caller asked for.
+Plan = Generator[Step, Reply, T]
+
+
+class Address(Struct, frozen=True):
+    """Where the queue is and how to get in."""
+
+    url: str
+    api_key: str | None
+
+    @classmethod
+    def of(cls, url: str | None, api_key: str | None) -> "Address":
+        """What is None is taken from TASK_QUEUE_URL and TASK_QUEUE_API_KEY.
+
+        Raises:
+            ConfigError: not an http(s) URL.
+        """
+        chosen = url or os.environ.get("TASK_QUEUE_URL") or DEFAULT_URL
+        parts = urlsplit(chosen)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise errors.ConfigError(
+                f"'{chosen}' is not the URL of a task queue: give Client(url=...) or "
+                f"TASK_QUEUE_URL one such as {DEFAULT_URL}"
+            )
+        return cls(chosen.rstrip("/"), api_key or os.environ.get("TASK_QUEUE_API_KEY") or None)
+
+    def headers(self) -> dict[str, str]:
+        """What every request carries."""
+        headers = {"Accept": "application/json", "User-Agent": "ray-task-queue-client"}
+        if self.api_key:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        return headers
+
+
+class Exchange:
+    """Sends a request until it is answered, and turns answers that say no into errors."""
+
+    def __init__(self, address: Address, clock: Clock, retry_seconds: float) -> None:
+        self.address = address
+        self._clock = clock
+        self._retry_seconds = retry_seconds
+
+    def answer(self, request: HttpRequest) -> Plan[bytes]:
+        """The body of the answer.
+
+        Raises:
+            RequestRefused: the queue said no; the class follows from the status.
+            QueueUnreachable: no answer within the time for retries.
+        """
+        give_up_at = self._clock.monotonic() + self._retry_seconds
+        attempt = 0
+        while True:
+            reply = yield request
+            assert reply is not None  # only a Pause has no reply
+            if isinstance(reply, HttpResponse) and 200 <= reply.status < 300:
+                return reply.body
+            pause = backoff_seconds(attempt, reply)
+            late = self._clock.monotonic() + pause > give_up_at
+            if late or not _may_be_sent_again(request, reply):
+                self.refuse(request, reply)
+            yield Pause(pause)
+            attempt += 1
+
+    def refuse(self, request: HttpRequest, reply: HttpResponse | HttpFailure) -> NoReturn:
+        """Raise the error that a reply means."""
+        if isinstance(reply, HttpFailure):
+            raise errors.QueueUnreachable(self._unreachable(request, reply.reason, reply.sent))
+        if reply.status in (502, 504):
+            reason = f"a proxy answered HTTP {reply.status}"
+            raise errors.QueueUnreachable(self._unreachable(request, reason, sent=True))
+        kind = _ERRORS.get(reply.status, errors.RequestRefused)
+        raise kind(reply.status, self._detail(reply), reply.retry_after_seconds)
+
+    def decode(self, body: bytes, shape: type[T]) -> T:
+        """The body as a shape of the API.
+
+        Raises:
+            QueueUnreachable: it is something else, so that is not a task queue there.
+        """
+        try:
+            return msgspec.json.decode(body, type=shape)
+        except msgspec.DecodeError as error:
+            raise errors.QueueUnreachable(
+                f"{self.address.url} answered, but not as a task queue of this version does "
+                f"({error}): check TASK_QUEUE_URL"
+            ) from error
+
+    def _unreachable(self, request: HttpRequest, reason: str, sent: bool) -> str:
+        url = self.address.url
+        if not sent:
+            return (
+                f"no task queue answers at {url} ({reason}): start it with "
+                "'python -m cluster up', or set TASK_QUEUE_URL to where it is"
+            )
+        if request.repeatable:
+            return f"the task queue at {url} did not answer ({reason}): try again later"
+        return (
+            f"the task queue at {url} did not answer ({reason}): whether it carried out "
+            f"{request.method} {request.path} is not known; "
+            "a submit with an idempotency_key can be repeated safely"
+        )
+
+    def _detail(self, response: HttpResponse) -> str:
+        try:
+            return msgspec.json.decode(response.body, type=Problem).detail
+        except msgspec.DecodeError:  # not from the queue itself: a proxy, or another server
+            text = " ".join(response.body[:200].decode(errors="replace").split())
+            return f"{self.address.url} answered without saying why: '{text}'"
+
+
+def backoff_seconds(attempt: int, reply: HttpResponse | HttpFailure | None = None) -> float:
+    """How long to wait before the next try, `attempt` counting from 0.
+
+    Doubling, up to 5 s, of which up to a half is taken off at random so that many clients do not
+    come back at the same moment; but never less than the queue asked for by Retry-After.
+    """
+    whole = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt, 16))
+    asked = reply.retry_after_seconds if isinstance(reply, HttpResponse) else None
+    return max(asked or 0.0, whole * random.uniform(0.5, 1.0))
+
+
+def _may_be_sent_again(request: HttpRequest, reply: HttpResponse | HttpFailure) -> bool:
+    if isinstance(reply, HttpResponse):
+        return reply.status in (429, 503) or (reply.status in (502, 504) and request.repeatable)
+    return request.repeatable or not reply.sent
+
+
+def build(
+    client: httpx.Client | httpx.AsyncClient,
+    address: Address,
+    request: HttpRequest,
+    timeout_seconds: float,
+) -> httpx.Request:
+    """The request as httpx sends it; the time that the server may hold it is added to the
+    time-out."""
+    headers = {**address.headers(), **request.headers}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    timeout = httpx.Timeout(
+        timeout_seconds + request.wait_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS)
+    )
+    return client.build_request(
+        request.method, address.url + request.path, params=request.params or None,
+        content=request.body, headers=headers, timeout=timeout,
+    )  # fmt: skip
+
+
+def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+    """An answer with the part of its headers that matters here."""
+    text = headers.get("retry-after", "")
+    # The other form that RFC 9110 allows, a date, is of no use between clocks that differ.
+    after = float(text) if text.isascii() and text.isdigit() else None
+    return HttpResponse(status, body, after)
+
+
+def failure_of(error: httpx.TransportError) -> HttpFailure:
+    """Why there is no answer, and whether the request may have arrived nevertheless."""
+    never_left = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+    reason = str(error) or type(error).__name__
+    return HttpFailure(reason, sent=not isinstance(error, never_left))

@@ -1,0 +1,360 @@
+"""The loop around the machine: gather what happened, decide, save, answer.
+
+Everything that arrives while the event loop is busy shares one turn: one call of the machine and
+one transaction. Nothing is answered before its turn is committed. If a commit fails, the machine
+has decided things that never became true: it is thrown away, everybody in that turn is told
+SchedulerUnavailable, and a new one is loaded from the store as soon as the store answers.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from msgspec import Struct
+
+from task_queue.clock import Clock
+from task_queue.core.effects import Accepted, Answer, Effects, Grant, Moved, Refused
+from task_queue.core.events import Event, TasksReplayed, TasksSubmitted, Ticked, WorkerPulled
+from task_queue.core.machine import QueueMachine
+from task_queue.core.schedule import NextFiring
+from task_queue.core.settings import Rules
+from task_queue.core.status import Status
+from task_queue.core.task import Task, TaskSpec
+from task_queue.over_waiters import OverWaiters
+from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable
+from task_queue.scheduler_reading import read_machine
+from task_queue.store.protocol import StaleEpoch, Store, StoreError
+from task_queue.store.query import Pool, TaskQuery
+from task_queue.tasks import TaskType
+
+_RELOAD_DELAYS_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
+_PURGE_BATCH = 1_000
+
+T = TypeVar("T")
+
+_REPLAYABLE = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
+
+
+class TurnStats(Struct):
+    """What the turns cost so far."""
+
+    turns: int = 0
+    commit_seconds_total: float = 0.0
+    commit_seconds_last: float = 0.0
+
+
+class SchedulerParts(Struct):
+    """What the scheduler is made of; tests replace what they need to hold still."""
+
+    open_store: Callable[[], Store]
+    rules: Rules
+    clock: Clock
+    new_id: Callable[[float], str]
+    random: Callable[[], float]
+    next_firing: NextFiring
+    #: Called after each committed turn with its time; must not raise.
+    on_turn: Callable[[Effects, float], None] = lambda _fx, _now: None
+    #: Called with what went wrong, in words, when a turn failed or the store was away.
+    on_trouble: Callable[[str, BaseException], None] = lambda _what, _error: None
+    #: Called once when another scheduler has taken over the store: this one must go.
+    on_dethroned: Callable[[], None] = lambda: None
+    #: Called after every turn with the machine; raises if it contradicts itself.
+    check: Callable[[QueueMachine], None] = lambda _machine: None
+
+
+class Scheduler:
+    """A SchedulerApi over one store. One event loop, no threads."""
+
+    def __init__(self, parts: SchedulerParts) -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        self._started_at = parts.clock.now()
+        self._store: Store | None = None
+        self._machine: QueueMachine | None = None
+        self._epoch = 0
+        self._now = 0.0
+        self._inbox: list[tuple[Event, asyncio.Future[Answer]]] = []
+        self._turn_is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        #: Worker id to the pull that is open and its future, and to the last grant given.
+        self._pulls: dict[str, tuple[int, asyncio.Future[Grant]]] = {}
+        self._granted: dict[str, Grant] = {}
+        self._waiters = OverWaiters()
+        self._loading: asyncio.Task[None] | None = None
+        self._stats = TurnStats()
+        self._stopped = False
+
+    # ---- life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to load the store. Until that is done, every call raises SchedulerUnavailable."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.get_running_loop().create_task(self._load())
+
+    async def started(self) -> None:
+        """Wait until the store is loaded."""
+        self.start()
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+
+    def stop(self) -> None:
+        """Answer nothing more and let the store go."""
+        self._stopped = True
+        self._machine = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._loading is not None:
+            self._loading.cancel()
+        self._fail_everybody(SchedulerUnavailable("the scheduler was stopped"))
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    async def _load(self) -> None:
+        """Build the machine from the store, however long the store stays away."""
+        attempt = 0
+        while True:
+            try:
+                self._try_load()
+                return
+            except StoreError as error:
+                self._parts.on_trouble("the store cannot be loaded", error)
+                if self._store is not None:
+                    self._store.close()
+                    self._store = None
+            delay = _RELOAD_DELAYS_SECONDS[min(attempt, len(_RELOAD_DELAYS_SECONDS) - 1)]
+            attempt += 1
+            await asyncio.sleep(delay)
+
+    def _try_load(self) -> None:
+        parts = self._parts
+        if self._store is None:
+            self._store = parts.open_store()
+            self._epoch = self._store.take_over()
+        loaded = self._store.load()
+        self._now = max(self._now, self._clock.now())
+        self._machine = QueueMachine(
+            parts.rules, loaded, self._now,
+            new_id=parts.new_id, random=parts.random, next_firing=parts.next_firing,
+        )  # fmt: skip
+        self._granted.clear()
+        self._turn()
+
+    # ---- calls -----------------------------------------------------------------------------
+
+    async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
+        ids = [spec.id for spec in specs] if repeated else []
+        keys = [spec.idempotency_key for spec in specs if spec.idempotency_key is not None]
+        known = self._ask(lambda store: store.known(ids, keys)) if ids or keys else {}
+        answer = await self.request(TasksSubmitted(list(specs), known))
+        assert isinstance(answer, Accepted | Refused)
+        return answer
+
+    async def request(self, event: Event) -> Answer:
+        self._require_machine()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._inbox.append((event, future))
+        self._want_turn()
+        return await future
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        self._require_machine()
+        granted = self._granted.get(event.worker_id)
+        if granted is not None and (granted.incarnation, granted.seq) == (
+            event.incarnation, event.seq,
+        ):  # fmt: skip
+            return granted  # its answer was lost on the way
+        future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        older = self._pulls.get(event.worker_id)
+        if older is not None and not older[1].done():
+            older[1].set_result(Grant(event.worker_id, event.incarnation, older[0]))
+        self._pulls[event.worker_id] = (event.seq, future)
+        await self.request(event)
+        return await future
+
+    async def retry(self, task_id: str) -> Moved | Refused:
+        task = self._ask(lambda store: store.get(task_id))
+        if task is None:
+            return Refused("not_live", f"no task has the id '{task_id}'")
+        if task.status not in _REPLAYABLE:
+            return Refused(
+                "conflict",
+                f"{task.status}: only FAILED, CANCELLED or EXPIRED ones can be retried",
+            )
+        await self.request(TasksReplayed([task]))
+        return Moved(task_id, Status.QUEUED, cancel_requested=False)
+
+    async def replay(self, query: TaskQuery, limit: int, dry_run: bool) -> int:
+        tasks = self._dead_letters(query, limit)
+        if dry_run or not tasks:
+            return len(tasks)
+        # No turn can come between the search and the one that takes the event: the list is true.
+        answer = await self.request(TasksReplayed(tasks))
+        return getattr(answer, "count", 0)
+
+    async def purge_dlq(self, query: TaskQuery) -> int:
+        self._turn()  # what waits in the inbox may concern these tasks and came first
+        count = 0
+        while tasks := self._dead_letters(query, _PURGE_BATCH):
+            count += self._ask(partial(_delete, tasks))
+            await asyncio.sleep(0)
+            self._turn()
+        return count
+
+    async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
+        machine = self._require_machine()
+        live = machine.book.live
+        if any(task_id not in live for task_id in task_ids):
+            return
+        await self._waiters.wait(task_ids, timeout_seconds)
+
+    async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
+        self._ask(lambda store: store.declare(pools, task_types))
+
+    async def read(self) -> SchedulerReading:
+        stats = self._stats
+        return read_machine(
+            self._require_machine(), self._clock.now(), self._started_at, self._epoch, stats.turns,
+            stats.commit_seconds_total, stats.commit_seconds_last,
+        )  # fmt: skip
+
+    def prune(self, finished_before: float, limit: int) -> int:
+        """Delete results past their time and tasks that ended before `finished_before`."""
+        self._turn()
+        return self._ask(lambda store: store.prune(self._now, finished_before, limit))
+
+    def tick(self) -> None:
+        """Let the machine see the time."""
+        if self._machine is not None:
+            self._inbox.append((Ticked(), asyncio.get_running_loop().create_future()))
+            self._turn()
+
+    # ---- turns -----------------------------------------------------------------------------
+
+    def _want_turn(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Handle, save and answer all that has come in."""
+        self._turn_is_due = False
+        inbox, self._inbox = self._inbox, []
+        machine, store = self._machine, self._store
+        if machine is None or store is None:
+            self._fail(inbox, SchedulerUnavailable("the store does not answer; try again shortly"))
+            return
+        self._now = max(self._now, self._clock.now())
+        try:
+            fx = machine.handle([event for event, _ in inbox], self._now)
+            self._save(store, fx)
+            self._parts.check(machine)
+        except StaleEpoch as error:
+            self._give_up(inbox, error)
+        except Exception as error:  # noqa: BLE001  whatever it was, memory and store may differ now
+            self._start_over(inbox, error)
+        else:
+            self._answer(inbox, fx)
+            self._parts.on_turn(fx, self._now)
+            self._arm_timer(machine)
+
+    def _save(self, store: Store, fx: Effects) -> None:
+        self._stats.turns += 1
+        if fx.changes:
+            before = self._clock.monotonic()
+            store.commit(fx.changes)
+            self._stats.commit_seconds_last = self._clock.monotonic() - before
+            self._stats.commit_seconds_total += self._stats.commit_seconds_last
+
+    def _answer(self, inbox: list[tuple[Event, asyncio.Future[Answer]]], fx: Effects) -> None:
+        for (_, future), answer in zip(inbox, fx.answers, strict=True):
+            if not future.done():  # its caller may have gone away
+                future.set_result(answer)
+        for grant in fx.grants:
+            self._granted[grant.worker_id] = grant
+            seq, pull = self._pulls.get(grant.worker_id, (-1, None))
+            if pull is not None and seq == grant.seq and not pull.done():
+                del self._pulls[grant.worker_id]
+                pull.set_result(grant)
+        if fx.over:
+            self._waiters.wake(task.spec.id for task in fx.over)
+
+    def _start_over(
+        self, inbox: list[tuple[Event, asyncio.Future[Answer]]], error: Exception
+    ) -> None:
+        self._machine = None
+        self._parts.on_trouble("a turn failed; its callers were told so", error)
+        unavailable = SchedulerUnavailable(f"nothing was saved: {error}")
+        self._fail(inbox, unavailable)
+        self._fail_everybody(unavailable)
+        if not self._stopped:
+            self.start()
+
+    def _give_up(
+        self, inbox: list[tuple[Event, asyncio.Future[Answer]]], error: StaleEpoch
+    ) -> None:
+        self._machine = None
+        self._stopped = True
+        unavailable = SchedulerUnavailable(str(error))
+        self._fail(inbox, unavailable)
+        self._fail_everybody(unavailable)
+        self._parts.on_trouble("another scheduler has taken over", error)
+        self._parts.on_dethroned()
+
+    def _fail(
+        self, inbox: list[tuple[Event, asyncio.Future[Answer]]], error: SchedulerUnavailable
+    ) -> None:
+        for event, future in inbox:
+            if not future.done() and not isinstance(event, Ticked):
+                future.set_exception(error)
+
+    def _fail_everybody(self, error: SchedulerUnavailable) -> None:
+        self._waiters.wake_all()
+        for _, pull in self._pulls.values():
+            if not pull.done():
+                pull.set_exception(error)
+                pull.exception()  # its caller may never look: it failed in the same turn
+        self._pulls.clear()
+
+    def _arm_timer(self, machine: QueueMachine) -> None:
+        due = machine.next_time()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            delay = max(0.001, due - self._clock.now())
+            self._timer = asyncio.get_running_loop().call_later(delay, self.tick)
+
+    # ---- store -----------------------------------------------------------------------------
+
+    def _require_machine(self) -> QueueMachine:
+        if self._machine is None:
+            raise SchedulerUnavailable("the store is being loaded; try again shortly")
+        return self._machine
+
+    def _ask(self, question: Callable[[Store], T]) -> T:
+        """A direct word with the store, outside a turn."""
+        self._require_machine()
+        assert self._store is not None
+        try:
+            return question(self._store)
+        except StoreError as error:
+            raise SchedulerUnavailable(str(error)) from error
+
+    def _dead_letters(self, query: TaskQuery, limit: int) -> list[Task]:
+        """Matching tasks of the dead-letter queue, whole."""
+        tasks = self._ask(lambda store: store.search(_in_dlq(query), limit))
+        arguments = self._ask(lambda store: store.arguments([task.seq for task in tasks]))
+        for task in tasks:
+            task.spec.arguments = arguments[task.seq]
+        return tasks
+
+
+def _delete(tasks: Sequence[Task], store: Store) -> int:
+    return store.delete([task.seq for task in tasks])
+
+
+def _in_dlq(query: TaskQuery) -> TaskQuery:
+    fields = {name: getattr(query, name) for name in query.__struct_fields__}
+    return TaskQuery(**{**fields, "in_dlq": True, "statuses": (Status.FAILED,)})

@@ -1,0 +1,95 @@
+"""What the scheduler does for others, as the API, the workers and the supervisor see it.
+
+`task_queue.scheduler.Scheduler` does it; a handle to the scheduler actor does it from another
+process. Whoever depends on this file can be tested with the first and run with the second.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
+from task_queue.core.events import Event, WorkerPulled
+from task_queue.core.task import TaskSpec
+from task_queue.core.worker import WorkerInfo
+from task_queue.errors import TaskQueueError
+from task_queue.store.query import Pool, TaskQuery
+from task_queue.tasks import TaskType
+
+
+class SchedulerUnavailable(TaskQueueError):
+    """The scheduler, or its store, does not answer now. What was asked was not done, or, if the
+    connection was cut after sending, may have been; repeating it is safe."""
+
+
+class QueueState(Struct):
+    """One queue, now."""
+
+    queue: str
+    paused: bool
+    waiting: list[int]  #: QUEUED tasks by priority, index 0..9
+    delayed: int  #: SCHEDULED and RETRYING
+    running: int
+    oldest_submitted_at: float | None  #: of the QUEUED ones
+
+
+class WorkerReading(Struct):
+    """One living worker, now."""
+
+    info: WorkerInfo
+    last_seen: float  #: seconds since the epoch
+    holds: list[str]  #: task ids
+    ended: int  #: attempts it reported
+    failed: int
+    busy_seconds: float
+
+
+class SchedulerReading(Struct):
+    """The scheduler, now: what metrics, health and the autoscaler look at."""
+
+    at: float
+    started_at: float
+    epoch: int
+    queues: list[QueueState]
+    workers: list[WorkerReading]
+    refused_reports: int
+    turns: int
+    commit_seconds_total: float
+    commit_seconds_last: float
+
+
+class SchedulerApi(Protocol):
+    """Every method may raise SchedulerUnavailable, and may be repeated."""
+
+    async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
+        """Accept tasks, all or none. Durable when it returns.
+
+        Args:
+            specs: with ids made by the caller.
+            repeated: the same specs were sent before and the answer was lost: those accepted then
+                are found by their ids.
+        """
+
+    async def request(self, event: Event) -> Answer:
+        """Tell the machine something and get its answer, after it is durable."""
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        """A worker's pull; open until there is something to say or the poll period is over."""
+
+    async def retry(self, task_id: str) -> Moved | Refused:
+        """Run a task again that FAILED, EXPIRED or was CANCELLED."""
+
+    async def replay(self, query: TaskQuery, limit: int, dry_run: bool) -> int:
+        """Run again the newest `limit` tasks of the dead-letter queue that match. How many."""
+
+    async def purge_dlq(self, query: TaskQuery) -> int:
+        """Delete the tasks of the dead-letter queue that match. How many."""
+
+    async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
+        """Return when one of the tasks is over, or not known, or the time is up."""
+
+    async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
+        """Say which worker pools there are, and which tasks they know."""
+
+    async def read(self) -> SchedulerReading: ...

@@ -1,0 +1,218 @@
+"""A store that forgets everything with its process: for tests, the users' own included.
+
+It keeps encoded copies, so that nobody can change what was committed, and it follows the same suite
+as the durable stores.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from task_queue.core.effects import Changes, TimelineEvent
+from task_queue.core.machine import Loaded
+from task_queue.core.schedule import Schedule
+from task_queue.core.status import TERMINAL
+from task_queue.core.task import Task
+from task_queue.core.worker import WorkerInfo
+from task_queue.store.protocol import Cursor, StaleEpoch
+from task_queue.store.query import Pool, Tally, TaskQuery, Trends
+from task_queue.store.trends import EndedTask, trends_of
+from task_queue.tasks import TaskType
+
+
+class MemoryStore:
+    """Store and Reader over plain dicts."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, bytes] = {}  #: seq to the encoded task
+        self._seqs: dict[str, int] = {}  #: id to seq
+        self._keys: dict[str, str] = {}  #: idempotency key to id
+        self._results: dict[int, tuple[float, bytes]] = {}  #: seq to (expiry, JSON)
+        self._logs: dict[int, list[tuple[int, str]]] = {}
+        self._timeline: dict[int, list[TimelineEvent]] = {}
+        self._tallies: dict[tuple[str, str, str], int] = {}
+        self._paused: dict[str, bool] = {}
+        self._workers: dict[str, bytes] = {}
+        self._schedules: dict[str, bytes] = {}
+        self._pools: list[Pool] = []
+        self._types: dict[str, TaskType] = {}
+        self._next_seq = 1
+        self._epoch = 0
+        self._writer_epoch = 0
+        #: Called at the start of every commit; a test raises StoreError from it.
+        self.before_commit: Callable[[], None] = lambda: None
+
+    # ---- writing ---------------------------------------------------------------------------
+
+    def take_over(self) -> int:
+        self._epoch += 1
+        self._writer_epoch = self._epoch
+        return self._epoch
+
+    def load(self) -> Loaded:
+        tasks = (self._task(seq) for seq in sorted(self._rows))
+        workers = (msgspec.msgpack.decode(raw, type=WorkerInfo) for raw in self._workers.values())
+        return Loaded(
+            [task for task in tasks if task.status not in TERMINAL],
+            self._next_seq,
+            [queue for queue, paused in self._paused.items() if paused],
+            [info for info in workers if info.ended_at is None],
+            self.schedules(),
+        )
+
+    def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
+        found = {task_id: task_id for task_id in ids if task_id in self._seqs}
+        found.update({key: self._keys[key] for key in keys if key in self._keys})
+        return found
+
+    def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        return {seq: self._task(seq).spec.arguments for seq in seqs if seq in self._rows}
+
+    def commit(self, changes: Changes) -> None:
+        self.before_commit()
+        if self._writer_epoch != self._epoch:
+            raise StaleEpoch(f"epoch {self._writer_epoch} was followed by {self._epoch}")
+        for task in changes.inserted:
+            self._seqs[task.spec.id] = task.seq
+            if task.spec.idempotency_key is not None:
+                self._keys[task.spec.idempotency_key] = task.spec.id
+            self._next_seq = max(self._next_seq, task.seq + 1)
+        for task in (*changes.inserted, *changes.touched.values()):
+            self._rows[task.seq] = msgspec.msgpack.encode(task)
+        self._save_attempts(changes)
+        for event in changes.timeline:
+            self._timeline.setdefault(event.seq, []).append(event)
+        for key, count in changes.tallies.items():
+            self._tallies[key] = self._tallies.get(key, 0) + count
+        self._paused.update(changes.queues)
+        for worker_id, info in changes.workers.items():
+            self._workers[worker_id] = msgspec.msgpack.encode(info)
+        for schedule_id, schedule in changes.schedules.items():
+            self._schedules.pop(schedule_id, None)
+            if schedule is not None:
+                self._schedules[schedule_id] = msgspec.msgpack.encode(schedule)
+
+    def _save_attempts(self, changes: Changes) -> None:
+        for task, report in changes.ended:
+            if report.logs:
+                self._logs.setdefault(task.seq, []).append((report.attempt, report.logs))
+            if report.result is not None and task.finished_at is not None:
+                expiry = task.finished_at + task.spec.result_ttl_seconds
+                self._results[task.seq] = (expiry, report.result)
+
+    def delete(self, seqs: Sequence[int]) -> int:
+        doomed = [s for s in seqs if s in self._rows and self._task(s).status in TERMINAL]
+        for seq in doomed:
+            spec = self._task(seq).spec
+            del self._rows[seq], self._seqs[spec.id]
+            if spec.idempotency_key is not None:
+                del self._keys[spec.idempotency_key]
+            for table in (self._results, self._logs, self._timeline):
+                table.pop(seq, None)
+        return len(doomed)
+
+    def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
+        self._pools = list(pools)
+        self._types.update({t.name: t for t in task_types})
+
+    def prune(self, now: float, finished_before: float, limit: int) -> int:
+        stale = [seq for seq, (expiry, _) in self._results.items() if expiry <= now][:limit]
+        for seq in stale:
+            del self._results[seq]
+        old = [
+            seq
+            for seq in self._rows
+            if (self._task(seq).finished_at or finished_before) < finished_before
+        ]
+        return len(stale) + self.delete(old[:limit])
+
+    # ---- reading ---------------------------------------------------------------------------
+
+    def get(self, task_id: str) -> Task | None:
+        seq = self._seqs.get(task_id)
+        return None if seq is None else self._task(seq)
+
+    def find(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        return {i: self._bare(self._seqs[i]) for i in task_ids if i in self._seqs}
+
+    def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        return {seq: self._results[seq][1] for seq in seqs if seq in self._results}
+
+    def timeline(self, seq: int) -> list[TimelineEvent]:
+        return list(self._timeline.get(seq, []))
+
+    def logs(self, seq: int) -> list[tuple[int, str]]:
+        return list(self._logs.get(seq, []))
+
+    def search(self, query: TaskQuery, limit: int) -> list[Task]:
+        newest_first = sorted(self._all(), key=lambda task: -task.seq)
+        found: list[Task] = []
+        for task in newest_first:
+            if len(found) == limit:
+                break
+            if _matches(task, query):
+                found.append(task)
+        return found
+
+    def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
+        ended = sorted((t.finished_at, t.seq, t) for t in self._all() if t.finished_at is not None)
+        return [task for at, seq, task in ended if (at, seq) > cursor][:limit]
+
+    def last_ended(self) -> Cursor:
+        ended = [(t.finished_at, t.seq) for t in self._all() if t.finished_at is not None]
+        return max(ended, default=(0.0, 0))
+
+    def tallies(self) -> list[Tally]:
+        return [Tally(*key, count) for key, count in sorted(self._tallies.items())]
+
+    def trends(self, since: float, until: float, bucket_seconds: float) -> Trends:
+        ended = [EndedTask.of(t) for t in self._all() if since <= (t.finished_at or -1.0) < until]
+        return trends_of(ended, since, until, bucket_seconds)
+
+    def workers(self) -> list[WorkerInfo]:
+        return [msgspec.msgpack.decode(raw, type=WorkerInfo) for raw in self._workers.values()]
+
+    def schedules(self) -> list[Schedule]:
+        return [msgspec.msgpack.decode(raw, type=Schedule) for raw in self._schedules.values()]
+
+    def pools(self) -> list[Pool]:
+        return list(self._pools)
+
+    def task_types(self) -> list[TaskType]:
+        return [self._types[name] for name in sorted(self._types)]
+
+    def ping(self) -> None:
+        """Memory always answers."""
+
+    def close(self) -> None:
+        """Nothing to let go of: what was committed stays with the object."""
+
+    def _all(self) -> list[Task]:
+        return [self._bare(seq) for seq in self._rows]
+
+    def _task(self, seq: int) -> Task:
+        return msgspec.msgpack.decode(self._rows[seq], type=Task)
+
+    def _bare(self, seq: int) -> Task:
+        task = self._task(seq)
+        task.spec.arguments = b""
+        return task
+
+
+def _matches(task: Task, query: TaskQuery) -> bool:
+    spec = task.spec
+    error = f"{task.error.type} {task.error.message}".lower() if task.error else ""
+    haystack = " ".join((spec.id, spec.name, *spec.tags, error)).lower()
+    return (
+        (not query.statuses or task.status in query.statuses)
+        and query.queue in (None, spec.queue)
+        and query.name in (None, spec.name)
+        and query.in_dlq in (None, task.in_dlq)
+        and query.worker_id in (None, task.worker_id)
+        and (query.tag is None or query.tag in spec.tags)
+        and (query.error is None or query.error.lower() in error)
+        and (query.text is None or query.text.lower() in haystack)
+        and (query.submitted_from is None or task.submitted_at >= query.submitted_from)
+        and (query.submitted_to is None or task.submitted_at < query.submitted_to)
+        and (query.before_seq is None or task.seq < query.before_seq)
+    )

@@ -1,0 +1,113 @@
+"""What a store is: it saves facts and decides nothing.
+
+`Store` belongs to the scheduler alone, the single writer. `Reader` answers questions and may exist
+many times, in other processes. Both are synchronous: a commit is a few hundred microseconds, and
+whoever calls decides whether to wait on its own thread.
+
+One suite, tests/store/, says in code what every store must do.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from task_queue.core.effects import Changes, TimelineEvent
+from task_queue.core.machine import Loaded
+from task_queue.core.schedule import Schedule
+from task_queue.core.task import Task
+from task_queue.core.worker import WorkerInfo
+from task_queue.errors import TaskQueueError
+from task_queue.store.query import Pool, Tally, TaskQuery, Trends
+from task_queue.tasks import TaskType
+
+#: A place in the order of endings: (finished_at, seq).
+Cursor = tuple[float, int]
+
+
+class StoreError(TaskQueueError):
+    """The store could not do what was asked. Nothing of the failed call was saved."""
+
+
+class StaleEpoch(StoreError):
+    """Another scheduler has taken over this store: this one must stop."""
+
+
+class Reader(Protocol):
+    """Questions. Every answer is a consistent view of what was committed before the call."""
+
+    def get(self, task_id: str) -> Task | None:
+        """One task with its arguments."""
+
+    def find(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        """Those of the tasks that exist, by id, without their arguments."""
+
+    def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """The results (JSON) that are still kept, by seq."""
+
+    def timeline(self, seq: int) -> list[TimelineEvent]:
+        """What was noted of a task, oldest first."""
+
+    def logs(self, seq: int) -> list[tuple[int, str]]:
+        """(attempt, output) of a task's attempts, in order."""
+
+    def search(self, query: TaskQuery, limit: int) -> list[Task]:
+        """Matching tasks without their arguments, newest first."""
+
+    def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
+        """Tasks that ended after the one at `cursor`, in the order of their endings."""
+
+    def last_ended(self) -> Cursor:
+        """The cursor of the task that ended last; (0.0, 0) if there is none."""
+
+    def tallies(self) -> list[Tally]: ...
+
+    def trends(self, since: float, until: float, bucket_seconds: float) -> Trends: ...
+
+    def workers(self) -> list[WorkerInfo]:
+        """The newest incarnation of every worker ever registered, ended ones included."""
+
+    def schedules(self) -> list[Schedule]: ...
+
+    def pools(self) -> list[Pool]: ...
+
+    def task_types(self) -> list[TaskType]: ...
+
+    def ping(self) -> None:
+        """Raise StoreError if the store does not answer."""
+
+    def close(self) -> None: ...
+
+
+class Store(Reader, Protocol):
+    """The writer's side."""
+
+    def take_over(self) -> int:
+        """Become the writer: from now on every older writer is refused. Returns the epoch."""
+
+    def load(self) -> Loaded:
+        """All that the machine needs to go on."""
+
+    def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
+        """Of these task ids and idempotency keys, those that exist, to the task's id."""
+
+    def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """The arguments of tasks, by seq."""
+
+    def commit(self, changes: Changes) -> None:
+        """Save one turn, all or nothing, durably.
+
+        Raises:
+            StaleEpoch: another writer has taken over.
+            StoreError: it could not be saved; the store is as before.
+        """
+
+    def delete(self, seqs: Sequence[int]) -> int:
+        """Forget tasks that are over, with all that belongs to them. Returns how many."""
+
+    def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
+        """Replace the catalogue of pools, and add or replace task types."""
+
+    def prune(self, now: float, finished_before: float, limit: int) -> int:
+        """Delete results past their time to live and tasks that ended before `finished_before`.
+
+        At most `limit` of each, oldest first. Returns how many rows went.
+        """

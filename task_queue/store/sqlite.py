@@ -1,0 +1,233 @@
+"""The embedded durable store: one SQLite file, write-ahead log, fsync at every commit.
+
+A turn of the scheduler is one transaction, so the price of the fsync is shared by all its tasks.
+The connection holds no lock between commits; what keeps a second writer out is the epoch, which
+every transaction compares.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from task_queue.core.effects import Changes
+from task_queue.core.machine import Loaded
+from task_queue.core.worker import WorkerInfo
+from task_queue.store.protocol import StaleEpoch, StoreError
+from task_queue.store.query import Pool
+from task_queue.store.sqlite_reader import SqliteReader, connect
+from task_queue.store.task_row import FIXED, MOVING, fixed_columns, moving_columns, task_of
+from task_queue.tasks import TaskType
+
+_INSERT_TASK = (
+    f"INSERT INTO tasks ({', '.join(FIXED + MOVING)}) "
+    f"VALUES ({', '.join('?' * len(FIXED + MOVING))})"
+)
+_UPDATE_TASK = f"UPDATE tasks SET {', '.join(f'{column} = ?' for column in MOVING)} WHERE seq = ?"
+_LIVE = "status IN ('SCHEDULED', 'QUEUED', 'RUNNING', 'RETRYING')"
+_SCHEMA_VERSION = 1
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class SqliteStore(SqliteReader):
+    """Store and Reader over one read-write connection."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        self._epoch = 0
+        with self._errors():
+            self._connection.pragma("journal_mode", "wal")
+            self._connection.pragma("synchronous", "FULL")
+            self._connection.pragma("cache_size", -64_000)  # KiB
+            self._migrate(path)
+
+    def take_over(self) -> int:
+        with self._errors(), self._transaction():
+            rows = self._connection.execute(
+                "INSERT INTO meta VALUES ('epoch', 1) "
+                "ON CONFLICT (key) DO UPDATE SET value = value + 1 RETURNING value"
+            )
+            ((epoch,),) = rows.fetchall()
+            assert isinstance(epoch, int)
+            self._epoch = epoch
+        return self._epoch
+
+    def load(self) -> Loaded:
+        columns = ", ".join(f"tasks.{column}" for column in FIXED + MOVING)
+        live = self._rows(
+            f"SELECT arguments.json, {columns} FROM tasks JOIN arguments USING (seq) "
+            f"WHERE {_LIVE} ORDER BY seq"
+        )
+        tasks = [task_of(row[1:], row[0]) for row in live]
+        ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
+        ((deleted,),) = self._rows(
+            "SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_seq'"
+        )
+        paused = [queue for (queue,) in self._rows("SELECT queue FROM queues WHERE paused")]
+        workers = self._decoded("SELECT info FROM workers WHERE NOT ended", WorkerInfo)
+        return Loaded(tasks, max(last_seq, deleted) + 1, paused, workers, self.schedules())
+
+    def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
+        by_id = self._rows(
+            "SELECT id, id FROM json_each(?) JOIN tasks ON id = json_each.value",
+            (dumps(list(ids)),),
+        )
+        by_key = self._rows(
+            "SELECT idempotency_key, id FROM json_each(?) JOIN tasks "
+            "ON idempotency_key = json_each.value",
+            (dumps(list(keys)),),
+        )
+        return {**dict(by_id), **dict(by_key)}
+
+    def commit(self, changes: Changes) -> None:
+        with self._errors(), self._transaction():
+            self._refuse_if_stale()
+            self._save_tasks(changes)
+            self._save_attempts(changes)
+            self._save_others(changes)
+
+    def delete(self, seqs: Sequence[int]) -> int:
+        with self._errors(), self._transaction():
+            self._refuse_if_stale()
+            return self._delete(seqs)
+
+    def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
+        with self._errors(), self._transaction():
+            self._refuse_if_stale()
+            self._connection.execute("DELETE FROM pools")
+            self._many("INSERT INTO pools VALUES (?, ?)", ((p.name, _encode(p)) for p in pools))
+            self._many(
+                "INSERT OR REPLACE INTO task_types VALUES (?, ?)",
+                ((t.name, _encode(t)) for t in task_types),
+            )
+
+    def prune(self, now: float, finished_before: float, limit: int) -> int:
+        with self._errors(), self._transaction():
+            self._refuse_if_stale()
+            self._connection.execute(
+                "DELETE FROM results WHERE seq IN (SELECT seq FROM results WHERE expires_at <= ? "
+                "ORDER BY expires_at LIMIT ?)",
+                (now, limit),
+            )
+            results = self._connection.changes()
+            old = self._connection.execute(
+                "SELECT seq FROM tasks WHERE finished_at < ? ORDER BY finished_at LIMIT ?",
+                (finished_before, limit),
+            )
+            return results + self._delete([seq for (seq,) in old])
+
+    # ---- inside a transaction --------------------------------------------------------------
+
+    def _save_tasks(self, changes: Changes) -> None:
+        inserted = changes.inserted
+        if inserted:
+            self._many(_INSERT_TASK, (fixed_columns(t) + moving_columns(t) for t in inserted))
+            self._many(
+                "INSERT INTO arguments VALUES (?, ?)", ((t.seq, t.spec.arguments) for t in inserted)
+            )
+        if changes.touched:
+            touched = changes.touched.values()
+            self._many(_UPDATE_TASK, ((*moving_columns(task), task.seq) for task in touched))
+
+    def _save_attempts(self, changes: Changes) -> None:
+        results = (
+            (task.seq, task.finished_at + task.spec.result_ttl_seconds, report.result)
+            for task, report in changes.ended
+            if report.result is not None and task.finished_at is not None
+        )
+        self._many("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", results)
+        logs = ((t.seq, report.attempt, report.logs) for t, report in changes.ended if report.logs)
+        self._many("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", logs)
+        self._many(
+            "INSERT INTO timeline (seq, event) VALUES (?, ?)",
+            ((event.seq, _encode(event)) for event in changes.timeline),
+        )
+        self._many(
+            "INSERT INTO tallies VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            ((*key, count) for key, count in changes.tallies.items()),
+        )
+
+    def _save_others(self, changes: Changes) -> None:
+        self._many("INSERT OR REPLACE INTO queues VALUES (?, ?)", changes.queues.items())
+        self._many(
+            "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)",
+            (
+                (worker_id, _encode(info), info.ended_at is not None)
+                for worker_id, info in changes.workers.items()
+            ),
+        )
+        for schedule_id, schedule in changes.schedules.items():
+            if schedule is None:
+                self._connection.execute("DELETE FROM schedules WHERE id = ?", (schedule_id,))
+            else:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO schedules VALUES (?, ?)",
+                    (schedule_id, _encode(schedule)),
+                )
+
+    def _delete(self, seqs: Sequence[int]) -> int:
+        rows = self._connection.execute(
+            f"SELECT seq FROM json_each(?) JOIN tasks ON seq = json_each.value WHERE NOT ({_LIVE})",
+            (dumps(list(seqs)),),
+        )
+        doomed = dumps([seq for (seq,) in rows])
+        # A seq is never given out twice, even when the newest task is deleted.
+        self._connection.execute(
+            "INSERT INTO meta SELECT 'last_seq', coalesce(max(seq), 0) FROM tasks WHERE true "
+            "ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
+        )
+        for table in ("tasks", "arguments", "results", "logs", "timeline"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))", (doomed,)
+            )
+        return doomed.count(",") + 1 if doomed != "[]" else 0
+
+    def _refuse_if_stale(self) -> None:
+        epoch = self._connection.execute("SELECT value FROM meta WHERE key = 'epoch'").get
+        if epoch != self._epoch:
+            raise StaleEpoch(
+                f"this scheduler's epoch is {self._epoch}, the store's {epoch}: "
+                "another scheduler has taken over"
+            )
+
+    def _many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._connection.executemany(sql, rows)
+
+    # ---- connection ------------------------------------------------------------------------
+
+    def _migrate(self, path: Path) -> None:
+        version = self._connection.pragma("user_version")
+        if version > _SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} was written by a newer version (schema {version}, this one knows "
+                f"{_SCHEMA_VERSION}): upgrade, or use another file"
+            )
+        schema = files("task_queue.store").joinpath("sql/sqlite_schema.sql").read_text("utf-8")
+        self._connection.execute(schema)
+        self._connection.pragma("user_version", _SCHEMA_VERSION)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            raise StoreError(f"SQLite could not save: {error}") from error

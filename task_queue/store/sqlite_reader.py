@@ -1,0 +1,174 @@
+"""Questions to the SQLite file, from any process on the machine that has it.
+
+Write-ahead logging lets readers see the last commit without ever blocking the writer.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import msgspec
+
+from task_queue.core.effects import TimelineEvent
+from task_queue.core.schedule import Schedule
+from task_queue.core.status import Status
+from task_queue.core.task import Task
+from task_queue.core.worker import WorkerInfo
+from task_queue.store.protocol import Cursor, StoreError
+from task_queue.store.query import Pool, Tally, TaskQuery, Trends
+from task_queue.store.task_row import FIXED, MOVING, task_of
+from task_queue.store.trends import EndedTask, trends_of
+from task_queue.tasks import TaskType
+
+_COLUMNS = ", ".join(f"tasks.{column}" for column in FIXED + MOVING)
+_BUSY_TIMEOUT_MS = 10_000
+
+T = TypeVar("T")
+
+
+class SqliteReader:
+    """A Reader over one read-only connection. Not for use by two threads at the same time."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise StoreError(f"{path} does not exist: no scheduler has opened this store yet")
+        self._connection = connect(path, apsw.SQLITE_OPEN_READONLY)
+
+    def get(self, task_id: str) -> Task | None:
+        sql = (
+            f"SELECT arguments.json, {_COLUMNS} FROM tasks JOIN arguments USING (seq) WHERE id = ?"
+        )
+        rows = list(self._rows(sql, (task_id,)))
+        return task_of(rows[0][1:], rows[0][0]) if rows else None
+
+    def find(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        sql = f"SELECT {_COLUMNS} FROM json_each(?) JOIN tasks ON tasks.id = json_each.value"
+        rows = self._rows(sql, (json.dumps(list(task_ids)),))
+        return {task.spec.id: task for task in map(task_of, rows)}
+
+    def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        return dict(self._by_seqs("SELECT results.seq, json", "results", seqs))
+
+    def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        return dict(self._by_seqs("SELECT arguments.seq, json", "arguments", seqs))
+
+    def timeline(self, seq: int) -> list[TimelineEvent]:
+        sql = "SELECT event FROM timeline WHERE seq = ? ORDER BY id"
+        return self._decoded(sql, TimelineEvent, (seq,))
+
+    def logs(self, seq: int) -> list[tuple[int, str]]:
+        sql = "SELECT attempt, text FROM logs WHERE seq = ? ORDER BY attempt"
+        return [(attempt, text) for attempt, text in self._rows(sql, (seq,))]
+
+    def search(self, query: TaskQuery, limit: int) -> list[Task]:
+        condition, values = where(query)
+        sql = f"SELECT {_COLUMNS} FROM tasks WHERE {condition} ORDER BY seq DESC LIMIT ?"
+        return [task_of(row) for row in self._rows(sql, (*values, limit))]
+
+    def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
+        sql = (
+            f"SELECT {_COLUMNS} FROM tasks WHERE finished_at IS NOT NULL "
+            "AND (finished_at, seq) > (?, ?) ORDER BY finished_at, seq LIMIT ?"
+        )
+        return [task_of(row) for row in self._rows(sql, (*cursor, limit))]
+
+    def last_ended(self) -> Cursor:
+        sql = (
+            "SELECT finished_at, seq FROM tasks WHERE finished_at IS NOT NULL "
+            "ORDER BY finished_at DESC, seq DESC LIMIT 1"
+        )
+        rows = list(self._rows(sql))
+        return rows[0] if rows else (0.0, 0)
+
+    def tallies(self) -> list[Tally]:
+        sql = "SELECT queue, name, kind, count FROM tallies ORDER BY queue, name, kind"
+        return [Tally(*row) for row in self._rows(sql)]
+
+    def trends(self, since: float, until: float, bucket_seconds: float) -> Trends:
+        sql = (
+            "SELECT id, name, status, submitted_at, started_at, finished_at, error_type, "
+            "error_message FROM tasks WHERE finished_at >= ? AND finished_at < ?"
+        )
+        ended = (
+            EndedTask(i, name, Status(status), submitted, started, finished, kind or "", text or "")
+            for i, name, status, submitted, started, finished, kind, text in self._rows(
+                sql, (since, until)
+            )
+        )
+        return trends_of(ended, since, until, bucket_seconds)
+
+    def workers(self) -> list[WorkerInfo]:
+        return self._decoded("SELECT info FROM workers ORDER BY worker_id", WorkerInfo)
+
+    def schedules(self) -> list[Schedule]:
+        return self._decoded("SELECT schedule FROM schedules ORDER BY id", Schedule)
+
+    def pools(self) -> list[Pool]:
+        return self._decoded("SELECT pool FROM pools ORDER BY name", Pool)
+
+    def task_types(self) -> list[TaskType]:
+        return self._decoded("SELECT task_type FROM task_types ORDER BY name", TaskType)
+
+    def ping(self) -> None:
+        list(self._rows("SELECT value FROM meta LIMIT 1"))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _by_seqs(self, select: str, table: str, seqs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        sql = f"{select} FROM json_each(?) JOIN {table} ON {table}.seq = json_each.value"
+        return self._rows(sql, (json.dumps(list(seqs)),))
+
+    def _decoded(self, sql: str, kind: type[T], values: tuple[Any, ...] = ()) -> list[T]:
+        decode = msgspec.msgpack.Decoder(kind).decode
+        return [decode(raw) for (raw,) in self._rows(sql, values)]
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._connection.execute(sql, values)
+        except apsw.Error as error:
+            raise StoreError(f"SQLite could not read: {error}") from error
+
+
+def connect(path: Path, flags: int) -> apsw.Connection:
+    """A connection that waits for locks instead of failing at once."""
+    try:
+        connection = apsw.Connection(str(path), flags=flags)
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    except apsw.Error as error:
+        raise StoreError(f"SQLite could not open {path}: {error}") from error
+    return connection
+
+
+def where(query: TaskQuery) -> tuple[str, list[Any]]:
+    """The condition of a query and its values."""
+    parts: list[tuple[str, list[Any]]] = [("1", [])]
+    if query.statuses:
+        # Written out, not bound: only so can SQLite use the partial indexes on status.
+        names = ", ".join(f"'{Status(status).value}'" for status in query.statuses)
+        parts.append((f"status IN ({names})", []))
+    exact = {"queue": query.queue, "name": query.name, "worker_id": query.worker_id}
+    parts += [(f"{column} = ?", [value]) for column, value in exact.items() if value is not None]
+    if query.in_dlq is not None:
+        parts.append((("status = 'FAILED' AND " if query.in_dlq else "") + "in_dlq = ?",
+                      [query.in_dlq]))  # fmt: skip
+    if query.tag is not None:
+        parts.append(("tags IS NOT NULL AND ? IN (SELECT value FROM json_each(tags))", [query.tag]))
+    if query.error is not None:
+        error = "error_type IS NOT NULL AND instr(lower(error_type || ' ' || error_message), ?)"
+        parts.append((error, [query.error.lower()]))
+    if query.text is not None:
+        haystack = (
+            "lower(id || ' ' || name || ' ' || coalesce(tags, '') || ' ' || "
+            "coalesce(error_type || ' ' || error_message, ''))"
+        )
+        parts.append((f"instr({haystack}, ?)", [query.text.lower()]))
+    bounds = {
+        "submitted_at >= ?": query.submitted_from,
+        "submitted_at < ?": query.submitted_to,
+        "seq < ?": query.before_seq,
+    }
+    parts += [(text, [value]) for text, value in bounds.items() if value is not None]
+    return " AND ".join(text for text, _ in parts), [v for _, values in parts for v in values]

@@ -1,0 +1,93 @@
+"""A task as a row of the durable stores, and back.
+
+The columns that change are written together, in one order, whichever of them a turn changed: one
+statement serves every move a task can make.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+from task_queue.core.status import Status
+from task_queue.core.task import Progress, Task, TaskError, TaskSpec
+
+FIXED = (
+    "seq", "id", "name", "queue", "priority", "submitted_at", "idempotency_key", "tags", "options",
+)  # fmt: skip
+MOVING = (
+    "status", "attempt", "failures", "deaths", "due_at", "expires_at", "worker_id", "claimed_at",
+    "started_at", "finished_at", "cancel_requested", "in_dlq", "error_type", "error_message",
+    "error_traceback", "progress",
+)  # fmt: skip
+
+
+class RowOptions(msgspec.Struct, gc=False, array_like=True):
+    """The part of a spec that no query looks at."""
+
+    max_retries: int
+    retry_base_seconds: float
+    retry_cap_seconds: float
+    timeout_seconds: float | None
+    run_at: float | None
+    expires_at: float | None
+    result_ttl_seconds: float
+    traceparent: str | None
+    request_id: str | None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_options = msgspec.msgpack.Decoder(RowOptions).decode
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
+
+
+def fixed_columns(task: Task) -> tuple[Any, ...]:
+    """The values of FIXED."""
+    s = task.spec
+    options = _encode(
+        RowOptions(
+            s.max_retries, s.retry_base_seconds, s.retry_cap_seconds, s.timeout_seconds, s.run_at,
+            s.expires_at, s.result_ttl_seconds, s.traceparent, s.request_id,
+        )
+    )  # fmt: skip
+    tags = json.dumps(s.tags) if s.tags else None
+    return (
+        task.seq, s.id, s.name, s.queue, s.priority, task.submitted_at, s.idempotency_key, tags,
+        options,
+    )  # fmt: skip
+
+
+def moving_columns(task: Task) -> tuple[Any, ...]:
+    """The values of MOVING."""
+    error = task.error
+    return (
+        task.status.value, task.attempt, task.failures, task.deaths, task.due_at, task.expires_at,
+        task.worker_id, task.claimed_at, task.started_at, task.finished_at, task.cancel_requested,
+        task.in_dlq,
+        error.type if error else None,
+        error.message if error else None,
+        error.traceback if error else None,
+        _encode(task.progress) if task.progress is not None else None,
+    )  # fmt: skip
+
+
+def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
+    """The task of a row that holds FIXED and then MOVING."""
+    (seq, task_id, name, queue, priority, submitted_at, key, tags, options) = row[: len(FIXED)]
+    (status, attempt, failures, deaths, due_at, expires_at, worker_id, claimed_at, started_at,
+     finished_at, cancel_requested, in_dlq, error_type, error_message, error_traceback,
+     progress) = row[len(FIXED) :]  # fmt: skip
+    o = _decode_options(options)
+    spec = TaskSpec(
+        task_id, name, queue, priority, arguments, o.max_retries, o.retry_base_seconds,
+        o.retry_cap_seconds, o.timeout_seconds, o.run_at, o.expires_at, o.result_ttl_seconds, key,
+        tuple(json.loads(tags)) if tags else (), o.traceparent, o.request_id,
+    )  # fmt: skip
+    error = None
+    if error_type is not None:
+        error = TaskError(error_type, error_message, error_traceback)
+    return Task(
+        spec, seq, submitted_at, Status(status), attempt, failures, deaths, due_at, expires_at,
+        worker_id, claimed_at, started_at, finished_at, bool(cancel_requested), bool(in_dlq), error,
+        _decode_progress(progress) if progress is not None else None,
+    )  # fmt: skip
