@@ -1,14 +1,13 @@
 """Image tasks: a thumbnail, and what colours a picture is made of.
 
-This is the file to copy for tasks of your own. A task is an ordinary function with `@task` above it:
-JSON goes in, JSON comes out, and large data (here: the pictures) stays in files whose paths travel.
-Workers import this module; `run_images.py` submits to it. It knows nothing of queues or workers.
+This is the file to copy for tasks of your own. A task is an ordinary function with `@task` above:
+JSON goes in, JSON comes out, and large data (here the pictures) stays in files whose paths travel.
+Workers import this module; `run_images.py` submits its tasks. It knows nothing of either.
 
 A task can run twice: its worker may die after the work and before the report. So each of these can
 be repeated without harm, and writes its file under another name first and renames it when done.
 """
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -159,7 +158,7 @@ def _write_jpeg(picture: Image.Image, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         unfinished = Path(folder) / target.name
         picture.save(unfinished, "JPEG", quality=85, optimize=True)
-        os.replace(unfinished, target)
+        unfinished.replace(target)
 
 
 def _dominant_colours(picture: Image.Image) -> list[DominantColour]:

@@ -1,7 +1,7 @@
 """A machine-learning task: cross-validate one model with one set of hyper-parameters.
 
 A sweep is many of these tasks; `run_models.py` submits one. The data sets are those that
-scikit-learn ships, so nothing is downloaded. This module knows nothing of queues or workers.
+scikit-learn ships, so nothing is downloaded. This module does not know who runs it.
 
 A worker runs several tasks at a time, each in a process of its own. If each of them also started a
 thread per core, they would only be in each other's way, so numerical libraries get one thread here.
@@ -23,9 +23,10 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-from task_queue import task
+from task_queue import current_task, task
+from task_queue.context import NoCurrentTask
 
 #: The data sets by name, all for classification.
 DATASETS: dict[str, Callable[..., Any]] = {
@@ -108,3 +109,12 @@ def _known(choices: dict[str, Any], what: str, name: str) -> Any:
     if name not in choices:
         raise ValueError(f"{what} '{name}' is unknown: use one of {', '.join(sorted(choices))}")
     return choices[name]
+
+
+def _report_progress(done: int, folds: int) -> None:
+    """Tell the queue, if a worker runs this; whoever calls the function directly needs no news."""
+    try:
+        context = current_task()
+    except NoCurrentTask:
+        return
+    context.progress(done / folds, f"{done} of {folds} folds")

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 
 from finished_task import FinishedTask
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -101,8 +102,8 @@ def cell(text: str, kind: str = "") -> str:
     return f"<td{attribute}>{escape(text)}</td>"
 
 
-def failure_section(failures: Mapping[str, FinishedTask], replay_command: str) -> str:
-    """The tasks that failed, by what they were about, and how to run them again; as HTML."""
+def failure_section(failures: Sequence[tuple[str, FinishedTask]], replay_command: str) -> str:
+    """Tasks that failed, each with what it was about, and how to run them again; as HTML."""
     if not failures:
         return "<h2>Failures</h2><p>None.</p>"
     rows = [
@@ -114,23 +115,37 @@ def failure_section(failures: Mapping[str, FinishedTask], replay_command: str) -
             cell(task.worker_id or ""),
             f"<td><code>{escape(task.task_id)}</code></td>",
         ]
-        for subject, task in failures.items()
+        for subject, task in failures
     ]
     headings = ("Task", "Error", "Attempts", "Dead letter", "Worker", "Id")
     return (
         f"<h2>Failures</h2>\n{html_table(headings, rows)}\n"
-        "<p>A dead letter is kept until somebody replays or purges it. Once its cause is mended:</p>"
+        "<p>A dead letter is kept until it is replayed or purged. Once its cause is mended:</p>\n"
         f"<pre>{escape(replay_command)}</pre>"
     )
 
 
-def failure_table(failures: Mapping[str, FinishedTask]) -> Table:
-    """The tasks that failed, by what they were about; for a terminal."""
+def print_failures(
+    console: Console, failures: Sequence[tuple[str, FinishedTask]], replay_command: str
+) -> None:
+    """Tasks that failed, each with what it was about, and how to run them again; for a terminal."""
+    if not failures:
+        return
     table = Table(
         "task", "attempts", "dead letter", "error", title="Failures", title_justify="left"
     )
-    for subject, task in failures.items():
+    for subject, task in failures:
         # Text, because rich would read [...] in a plain string as markup.
         error = Text(task.error or task.status, style="red")
         table.add_row(Text(subject), str(task.attempts), "yes" if task.in_dlq else "no", error)
-    return table
+    console.print(table)
+    dead = sum(task.in_dlq for _, task in failures)
+    console.print(f"In the dead-letter queue: {dead}. Once the cause is mended, run them again:")
+    console.print(Text(f"  {replay_command}"), soft_wrap=True)
+
+
+def print_places(console: Console, paths: Sequence[Path], client_url: str) -> None:
+    """Where to look now: files as URLs that most terminals can open, and the web console."""
+    for path in paths:
+        console.print(Text(path.resolve().as_uri()), soft_wrap=True)
+    console.print(Text(f"{client_url}/ui"), soft_wrap=True)

@@ -9,15 +9,17 @@ not answer the first time (the second attempt succeeds).
 """
 
 import argparse
+import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import image_job
 import skimage
-from finished_task import FinishedTask, wait_for_all
-from image_job import Thumbnail
-from report import failure_table
+from contact_sheet import PictureResult, write_contact_sheet
+from finished_task import FinishedTask, submit_and_wait
+from report import print_failures, print_places, write_csv
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,9 +29,9 @@ from task_queue.tasks import TaskFunction
 from task_queue.wire import SubmitRequest
 
 OUT_DIR = Path(".task-queue/examples/images")
-REPLAY_COMMAND = "task-queue dlq replay --queue images"
 
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+_PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 #: What scikit-image ships beside its photographs.
 _DRAWINGS = {
     "chessboard_GRAY.png", "chessboard_RGB.png", "color.png", "horse.png", "logo.png",
@@ -39,45 +41,69 @@ _DRAWINGS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One input, and what is expected of it."""
+    """One input, and how it is to be treated."""
 
     path: Path
-    thumbnail_task: TaskFunction[..., Thumbnail] = image_job.thumbnail
-    is_broken: bool = False
-
-
-@dataclass(frozen=True)
-class PictureResult:
-    """What came of the two tasks of a picture."""
-
-    picture: Picture
-    thumbnail: FinishedTask
-    colours: FinishedTask
-
-    @property
-    def tasks(self) -> tuple[FinishedTask, FinishedTask]:
-        return self.thumbnail, self.colours
-
-    @property
-    def is_as_expected(self) -> bool:
-        """Broken pictures fail, all others succeed."""
-        return all(task.succeeded != self.picture.is_broken for task in self.tasks)
+    thumbnail_task: TaskFunction[..., image_job.Thumbnail] = image_job.thumbnail
+    may_fail: bool = False  #: broken on purpose
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0 if only the inputs failed that are broken on purpose."""
-    options = _parse(argv)
+    """Returns the exit code: 0 if nothing failed but what is broken on purpose."""
+    options = parse(argv)
     console = Console()
     try:
         pictures = find_pictures(options.folder) + make_difficult_pictures(OUT_DIR / "inputs")
-        results = run(Client(options.url), pictures * options.repeat, options, console)
-    except (TaskQueueError, FileNotFoundError) as error:
+        with Client(options.url) as client:
+            return run(client, pictures, options, console)
+    except (TaskQueueError, OSError) as error:
         console.print(Text(f"error: {error}", style="red"))
         return 2
-    # Further repetitions are load: they would only show the same pictures again.
-    show(results[: len(pictures)], failures_of(results), console)
-    save(results, results[: len(pictures)], console)
-    return 0 if all(result.is_as_expected for result in results) else 1
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description="Thumbnails and colours of photographs.")
+    parser.add_argument("--url", help="of the task queue; TASK_QUEUE_URL unless given")
+    parser.add_argument("--folder", type=Path, help="of pictures, instead of those shipped")
+    parser.add_argument("--size", type=int, default=128, help="of the thumbnails, in pixels")
+    parser.add_argument("--repeat", type=int, default=1, help="do the same work so many times")
+    parser.add_argument(
+        "--run-id", default=f"images-{secrets.token_hex(4)}",
+        help="that of an earlier run: pick up its tasks instead of submitting new ones",
+    )  # fmt: skip
+    options = parser.parse_args(argv)
+    if options.size < 1 or options.repeat < 1:
+        parser.error("--size and --repeat must be 1 or more")
+    return options
+
+
+def run(
+    client: Client, pictures: Sequence[Picture], options: argparse.Namespace, console: Console
+) -> int:
+    """Submit the tasks, wait for them, show and save what came of them; the exit code.
+
+    Raises:
+        TaskQueueError: the queue did not accept the tasks, or went away.
+    """
+    work = [*pictures] * options.repeat
+    console.print(f"Run {options.run_id}: {2 * len(work)} tasks for {len(work)} pictures")
+    tasks = submit_and_wait(client, requests_for(work, options), options.run_id)
+    results = [
+        PictureResult(picture.path.name, thumbnail, colours)
+        for picture, thumbnail, colours in zip(work, tasks[::2], tasks[1::2], strict=True)
+    ]
+    # Repetitions are load: to show them would only be to show the same pictures again.
+    shown = results[: len(pictures)]
+    failures = failures_of(results)
+    replay_command = f"task-queue dlq replay --tag {options.run_id}"
+    console.print(results_table(shown))
+    print_failures(console, failures, replay_command)
+    csv_file, page = OUT_DIR / "results.csv", OUT_DIR / "index.html"
+    write_csv(csv_file, [result.as_row() for result in results])
+    write_contact_sheet(page, shown, failures, replay_command)
+    print_places(console, [csv_file, page], client.url)
+    return exit_code(work, results)
 
 
 def find_pictures(folder: Path | None) -> list[Picture]:
@@ -86,7 +112,7 @@ def find_pictures(folder: Path | None) -> list[Picture]:
     Raises:
         FileNotFoundError: there is no such folder, or no picture in it.
     """
-    where = folder or Path(skimage.__file__).parent / "data"
+    where = folder or _PHOTOGRAPHS
     paths = [path for path in sorted(where.iterdir()) if path.suffix.lower() in _SUFFIXES]
     if folder is None:
         paths = [path for path in paths if path.name not in _DRAWINGS]
@@ -98,86 +124,75 @@ def find_pictures(folder: Path | None) -> list[Picture]:
 
 
 def make_difficult_pictures(folder: Path) -> list[Picture]:
-    """Three inputs that need the queue's patience; two of them are broken for good."""
+    """Three inputs on which an attempt fails; two of them are broken for good."""
     folder.mkdir(parents=True, exist_ok=True)
-    rocket = (Path(skimage.__file__).parent / "data" / "rocket.jpg").read_bytes()
-    truncated, text, flaky = folder / "truncated.jpg", folder / "text.jpg", folder / "flaky.jpg"
-    truncated.write_bytes(rocket[: len(rocket) // 2])
+    photograph = (_PHOTOGRAPHS / "rocket.jpg").read_bytes()
+    truncated, text, flaky = (folder / f"{name}.jpg" for name in ("truncated", "text", "flaky"))
+    truncated.write_bytes(photograph[: len(photograph) // 2])
     text.write_text("This is not a picture.\n")
-    flaky.write_bytes(rocket)
+    flaky.write_bytes(photograph)
     return [
-        Picture(truncated.resolve(), is_broken=True),
-        Picture(text.resolve(), is_broken=True),
+        Picture(truncated.resolve(), may_fail=True),
+        Picture(text.resolve(), may_fail=True),
         Picture(flaky.resolve(), image_job.thumbnail_from_flaky_storage),
     ]
 
 
-def run(
-    client: Client, pictures: Sequence[Picture], options: argparse.Namespace, console: Console
-) -> list[PictureResult]:
-    """Submit two tasks for each picture and wait for all of them.
+def requests_for(work: Sequence[Picture], options: argparse.Namespace) -> list[SubmitRequest]:
+    """Two tasks for each picture: its thumbnail, then its colours.
 
-    Raises:
-        TaskQueueError: the queue did not take them, or went away.
+    Each has an idempotency key, so that submitting it again does not make a second task: neither
+    when the client repeats a request of which nobody knows whether it arrived, nor with --run-id.
     """
-    requests = [
-        request
-        for number, picture in enumerate(pictures)
-        for request in requests_for(picture, options.size, f"{options.run_id}:{number}")
-    ]
-    handles = client.submit_many(requests)
-    console.print(f"Submitted {len(handles)} tasks for {len(pictures)} pictures.")
-    finished = wait_for_all(client, handles, console)
-    pairs = zip(finished[::2], finished[1::2], strict=True)
-    return [PictureResult(pictures[i], *pair) for i, pair in enumerate(pairs)]
+    out_dir = str((OUT_DIR / "thumbnails").resolve())
+    tags = [options.run_id]
+    requests = []
+    for number, picture in enumerate(work):
+        key, path = f"{options.run_id}/{number}", str(picture.path)
+        thumbnail = picture.thumbnail_task.options(idempotency_key=f"{key}/thumbnail", tags=tags)
+        colours = image_job.colour_statistics.options(idempotency_key=f"{key}/colours", tags=tags)
+        requests.append(submit_request(thumbnail, path, size=options.size, out_dir=out_dir))
+        requests.append(submit_request(colours, path))
+    return requests
 
 
-def requests_for(picture: Picture, size: int, key: str) -> list[SubmitRequest]:
-    """The two tasks of a picture.
-
-    With an idempotency key, a task that the queue has already is not made a second time: a submit
-    can be repeated when nobody knows whether it arrived.
-    """
-    path, out_dir = str(picture.path), str((OUT_DIR / "thumbnails").resolve())
-    thumbnail = picture.thumbnail_task.options(idempotency_key=f"{key}:thumbnail")
-    colours = image_job.colour_statistics.options(idempotency_key=f"{key}:colours")
+def failures_of(results: Sequence[PictureResult]) -> list[tuple[str, FinishedTask]]:
+    """The tasks that failed, each with its picture and function."""
     return [
-        submit_request(thumbnail, path, size=size, out_dir=out_dir),
-        submit_request(colours, path),
+        (f"{result.file}: {task.short_name}", task)
+        for result in results
+        for task in (result.thumbnail, result.colours)
+        if not task.succeeded
     ]
 
 
-def failures_of(results: Sequence[PictureResult]) -> dict[str, FinishedTask]:
-    """The tasks that failed, by picture and task."""
-    return {
-        f"{result.picture.path.name} {task.name.partition('.')[2]}": task
-        for result in results
-        for task in result.tasks
-        if not task.succeeded
-    }
-
-
-def show(
-    results: Sequence[PictureResult], failures: dict[str, FinishedTask], console: Console
-) -> None:
-    """Print the results as a table, and what to do about the failures."""
+def results_table(results: Sequence[PictureResult]) -> Table:
+    """One line for each picture."""
     headings = (
-        "file", "size", "thumbnail", "mean colour", "status", "attempts", "worker", "ms",
+        "file", "pixels", "thumbnail", "mean colour", "status", "attempts", "worker", "ms",
     )  # fmt: skip
     table = Table(*headings, title="Pictures", title_justify="left")
     for result in results:
-        row = csv_row(result)
+        row = result.as_row()
+        colour = str(row["mean_colour"])
+        swatch = Text.assemble(("   ", f"on {colour}"), f" {colour}") if colour else Text()
+        ok = row["status"] == "COMPLETED"
         table.add_row(
-            Text(result.picture.path.name),
-            _dimensions(row["width"], row["height"]),
-            _dimensions(row["thumbnail_width"], row["thumbnail_height"]),
-            _swatch(row["mean_colour"]),
-            Text(row["status"], style="green" if row["status"] == "COMPLETED" else "red"),
-            str(row["attempts"]),
-            Text(row["worker_id"] or ""),
-            str(row["milliseconds"]),
-        )
-    console.print(table)
-    if failures:
-        console.print(failure_table(failures))
-        console.print(f"Once the cause is mended, run them again: {REPLAY_COMMAND}", style="bold")
+            Text(result.file), str(row["pixels"]), str(row["thumbnail_pixels"]), swatch,
+            Text(str(row["status"]), style="green" if ok else "red"),
+            str(row["attempts"]), Text(str(row["worker"])), str(row["milliseconds"]),
+        )  # fmt: skip
+    return table
+
+
+def exit_code(work: Sequence[Picture], results: Sequence[PictureResult]) -> int:
+    """0 if nothing failed but what may, else 1."""
+    as_hoped = (
+        picture.may_fail or result.failed_task is None
+        for picture, result in zip(work, results, strict=True)
+    )
+    return 0 if all(as_hoped) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from task_queue.async_client import AsyncClient
-    from task_queue.client import Client
+    from task_queue.client.async_client import AsyncClient
+    from task_queue.client.client import Client
+    from task_queue.client.handle import AsyncTaskHandle, TaskHandle
+    from task_queue.client.submission import submit_request
     from task_queue.context import current_task
     from task_queue.errors import (
         Cancel,
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
         TaskQueueError,
         TooManyRequests,
     )
-    from task_queue.handle import AsyncTaskHandle, TaskHandle
-    from task_queue.submission import submit_request
     from task_queue.tasks import task
 
 __version__ = "0.1.0"
@@ -71,12 +71,12 @@ __all__ = [
 
 #: Where each public name lives; what is not listed here is an error.
 _HOMES = {
-    "AsyncClient": "task_queue.async_client",
-    "AsyncTaskHandle": "task_queue.handle",
-    "Client": "task_queue.client",
-    "TaskHandle": "task_queue.handle",
+    "AsyncClient": "task_queue.client.async_client",
+    "AsyncTaskHandle": "task_queue.client.handle",
+    "Client": "task_queue.client.client",
+    "TaskHandle": "task_queue.client.handle",
     "current_task": "task_queue.context",
-    "submit_request": "task_queue.submission",
+    "submit_request": "task_queue.client.submission",
     "task": "task_queue.tasks",
 }
 

@@ -44,8 +44,7 @@ class OverWaiters:
     def _forget(self, task_ids: Sequence[str], future: asyncio.Future[None]) -> None:
         for task_id in task_ids:
             waiting = self._by_task.get(task_id)
-            if waiting is not None:
-                if len(waiting) == 1:
+            if waiting is not None and future in waiting:  # it may be a later list, without it
+                waiting.remove(future)
+                if not waiting:
                     del self._by_task[task_id]
-                else:
-                    waiting.remove(future)

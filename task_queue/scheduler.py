@@ -22,6 +22,7 @@ from task_queue.core.settings import Rules
 from task_queue.core.status import Status
 from task_queue.core.task import Task, TaskSpec
 from task_queue.over_waiters import OverWaiters
+from task_queue.recent_grants import PullId, RecentGrants
 from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable
 from task_queue.scheduler_reading import read_machine
 from task_queue.store.protocol import StaleEpoch, Store, StoreError
@@ -59,7 +60,7 @@ class SchedulerParts(Struct):
     on_trouble: Callable[[str, BaseException], None] = lambda _what, _error: None
     #: Called once when another scheduler has taken over the store: this one must go.
     on_dethroned: Callable[[], None] = lambda: None
-    #: Called after every turn with the machine; raises if it contradicts itself.
+    #: Called in every turn, before it is saved, with the machine; raises if it contradicts itself.
     check: Callable[[QueueMachine], None] = lambda _machine: None
 
 
@@ -77,9 +78,9 @@ class Scheduler:
         self._inbox: list[tuple[Event, asyncio.Future[Answer]]] = []
         self._turn_is_due = False
         self._timer: asyncio.TimerHandle | None = None
-        #: Worker id to the pull that is open and its future, and to the last grant given.
-        self._pulls: dict[str, tuple[int, asyncio.Future[Grant]]] = {}
-        self._granted: dict[str, Grant] = {}
+        #: The pulls that are open.
+        self._pulls: dict[PullId, asyncio.Future[Grant]] = {}
+        self._grants = RecentGrants()
         self._waiters = OverWaiters()
         self._loading: asyncio.Task[None] | None = None
         self._stats = TurnStats()
@@ -107,9 +108,15 @@ class Scheduler:
         if self._loading is not None:
             self._loading.cancel()
         self._fail_everybody(SchedulerUnavailable("the scheduler was stopped"))
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        self._close_store()
+
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            try:
+                store.close()
+            except StoreError as error:
+                self._parts.on_trouble("the store cannot be closed", error)
 
     async def _load(self) -> None:
         """Build the machine from the store, however long the store stays away."""
@@ -117,12 +124,11 @@ class Scheduler:
         while True:
             try:
                 self._try_load()
-                return
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  nobody else would ever try again
                 self._parts.on_trouble("the store cannot be loaded", error)
-                if self._store is not None:
-                    self._store.close()
-                    self._store = None
+                self._close_store()
+            if self._machine is not None or self._stopped:
+                return  # else the first turn failed, and said so
             delay = _RELOAD_DELAYS_SECONDS[min(attempt, len(_RELOAD_DELAYS_SECONDS) - 1)]
             attempt += 1
             await asyncio.sleep(delay)
@@ -138,7 +144,7 @@ class Scheduler:
             parts.rules, loaded, self._now,
             new_id=parts.new_id, random=parts.random, next_firing=parts.next_firing,
         )  # fmt: skip
-        self._granted.clear()
+        self._grants = RecentGrants()
         self._turn()
 
     # ---- calls -----------------------------------------------------------------------------
@@ -160,18 +166,15 @@ class Scheduler:
 
     async def pull(self, event: WorkerPulled) -> Grant:
         self._require_machine()
-        granted = self._granted.get(event.worker_id)
-        if granted is not None and (granted.incarnation, granted.seq) == (
-            event.incarnation, event.seq,
-        ):  # fmt: skip
+        pull = (event.worker_id, event.incarnation, event.seq)
+        granted = self._grants.get(pull)
+        if granted is not None:
             return granted  # its answer was lost on the way
-        future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-        older = self._pulls.get(event.worker_id)
-        if older is not None and not older[1].done():
-            older[1].set_result(Grant(event.worker_id, event.incarnation, older[0]))
-        self._pulls[event.worker_id] = (event.seq, future)
+        future = self._pulls.get(pull)
+        if future is None:
+            future = self._pulls[pull] = asyncio.get_running_loop().create_future()
         await self.request(event)
-        return await future
+        return await asyncio.shield(future)  # shared with whoever repeats the pull
 
     async def retry(self, task_id: str) -> Moved | Refused:
         task = self._ask(lambda store: store.get(task_id))
@@ -248,13 +251,14 @@ class Scheduler:
         self._now = max(self._now, self._clock.now())
         try:
             fx = machine.handle([event for event, _ in inbox], self._now)
-            self._save(store, fx)
             self._parts.check(machine)
+            self._save(store, fx)
         except StaleEpoch as error:
             self._give_up(inbox, error)
         except Exception as error:  # noqa: BLE001  whatever it was, memory and store may differ now
             self._start_over(inbox, error)
         else:
+            self._grants.take(fx.grants, machine.workers)
             self._answer(inbox, fx)
             self._parts.on_turn(fx, self._now)
             self._arm_timer(machine)
@@ -272,10 +276,8 @@ class Scheduler:
             if not future.done():  # its caller may have gone away
                 future.set_result(answer)
         for grant in fx.grants:
-            self._granted[grant.worker_id] = grant
-            seq, pull = self._pulls.get(grant.worker_id, (-1, None))
-            if pull is not None and seq == grant.seq and not pull.done():
-                del self._pulls[grant.worker_id]
+            pull = self._pulls.pop((grant.worker_id, grant.incarnation, grant.seq), None)
+            if pull is not None and not pull.done():
                 pull.set_result(grant)
         if fx.over:
             self._waiters.wake(task.spec.id for task in fx.over)
@@ -311,7 +313,7 @@ class Scheduler:
 
     def _fail_everybody(self, error: SchedulerUnavailable) -> None:
         self._waiters.wake_all()
-        for _, pull in self._pulls.values():
+        for pull in self._pulls.values():
             if not pull.done():
                 pull.set_exception(error)
                 pull.exception()  # its caller may never look: it failed in the same turn

@@ -89,8 +89,9 @@ class TaskPage(Struct):
     next_cursor: str | None
 
 
-class ResultView(Struct):
-    """How a task ended. `result` is there only if it COMPLETED."""
+class ResultView(Struct, omit_defaults=True):
+    """How a task ended. `result` is there only if it COMPLETED, until its time to live is over:
+    a result that is null is written out, one that is gone is left out."""
 
     task_id: str
     status: str
@@ -121,12 +122,20 @@ class TimelineView(Struct):
     message: str = ""
 
 
+class TimelineAnswer(Struct):
+    events: list[TimelineView]
+
+
 class LogView(Struct):
     attempt: int
     text: str
 
 
-class TaskFilter(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class LogsAnswer(Struct):
+    logs: list[LogView]
+
+
+class TaskFilter(Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
     """Which tasks: all conditions that are given must hold."""
 
     status: str | None = None
@@ -169,9 +178,22 @@ class QueueView(Struct):
     pools: list[str]  #: worker pools that serve it
 
 
+class QueuesAnswer(Struct):
+    queues: list[QueueView]
+
+
+class QueuePausedView(Struct):
+    """Whether a queue hands out tasks, after a person's request."""
+
+    queue: str
+    paused: bool
+
+
 class WorkerView(Struct):
+    """A worker, or the last that was seen of one."""
+
     worker_id: str
-    status: str
+    status: str  #: active, paused, draining, lost, or "ended" after an orderly end
     pool: str
     queues: list[str]
     hostname: str
@@ -185,6 +207,19 @@ class WorkerView(Struct):
     uptime_seconds: float
     last_heartbeat_at: str
     running: list[str]  #: ids of the tasks it holds
+    ended_at: str | None = None  #: with lost and ended
+    end_cause: str = ""
+
+
+class WorkersAnswer(Struct):
+    workers: list[WorkerView]
+
+
+class WorkerStatusView(Struct):
+    """A worker's status, after a person's request."""
+
+    worker_id: str
+    status: str
 
 
 class ScheduleRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -195,8 +230,8 @@ class ScheduleRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     cron: str | None = None
     interval_seconds: Annotated[float, Meta(ge=1, le=10 * 365 * 86_400)] | None = None
     timezone: str = "UTC"
-    overlap: str = "skip"
-    missed: str = "run_once"
+    overlap: Annotated[str, Meta(pattern="^(skip|allow)$")] = "skip"
+    missed: Annotated[str, Meta(pattern="^(run_once|skip)$")] = "run_once"
 
 
 class ScheduleView(Struct):
@@ -215,6 +250,10 @@ class ScheduleView(Struct):
     skips: int
 
 
+class SchedulesAnswer(Struct):
+    schedules: list[ScheduleView]
+
+
 class TaskTypeView(Struct):
     name: str
     signature: str
@@ -224,7 +263,11 @@ class TaskTypeView(Struct):
     max_retries: int
     timeout_seconds: float | None
     executor: str
-    pools: list[str]
+    pools: list[str]  #: worker pools that have it
+
+
+class TaskTypesAnswer(Struct):
+    task_types: list[TaskTypeView]
 
 
 class Problem(Struct, omit_defaults=True):
@@ -235,6 +278,7 @@ class Problem(Struct, omit_defaults=True):
     detail: str
     type: str = "about:blank"
     task_status: str | None = None  #: with 409: where the task is
+    errors: list[str] = []  #: the faults of `detail` one by one, if there are several
 
 
 def task_view(task: Task) -> TaskView:

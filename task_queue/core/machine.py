@@ -27,7 +27,7 @@ from task_queue.core.ready import ReadyLine, take_next
 from task_queue.core.schedule import NextFiring, Schedule, fires
 from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus
-from task_queue.core.task import Lease, Report, Task, TaskError, lease_of
+from task_queue.core.task import Lease, Report, Task, TaskError, TaskSpec, lease_of
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerInfo, WorkerState
 
@@ -74,6 +74,7 @@ class QueueMachine:
             now: seconds since the epoch; must not run backwards by more than the clock's own steps.
         """
         fx = Effects()
+        self.book.begin_turn()
         for event in events:
             fx.answers.append(_HANDLERS[type(event)](self, event, now, fx))
         self._pass_time(now, fx)
@@ -103,16 +104,11 @@ class QueueMachine:
                 f"queue '{full}' already holds {self.rules.max_queue_length} waiting tasks; "
                 "submit again later, or raise limits.max_queue_length",
             )
-        book, known = self.book, event.known
+        book = self.book
         task_ids: list[str] = []
         duplicates: list[int] = []
         for position, spec in enumerate(event.specs):
-            key = spec.idempotency_key
-            existing = known.get(spec.id) if known else None
-            if existing is None and spec.id in book.live:
-                existing = spec.id
-            if existing is None and key is not None:
-                existing = book.keys.get(key) or known.get(key)
+            existing = self._existing(spec, event.known)
             if existing is None:
                 task_ids.append(book.accept(spec, now, fx).spec.id)
             else:
@@ -120,22 +116,40 @@ class QueueMachine:
                 duplicates.append(position)
         return Accepted(task_ids, duplicates)
 
+    def _existing(self, spec: TaskSpec, known: dict[str, str]) -> str | None:
+        """The id of the task that was accepted for `spec` before."""
+        book, key = self.book, spec.idempotency_key
+        if spec.id in book.live or spec.id in known or spec.id in book.over_at_once:
+            return spec.id
+        if key is None:
+            return None
+        return book.keys.get(key) or known.get(key) or book.over_at_once.get(key)
+
     def _full_queue(self, event: ev.TasksSubmitted) -> str | None:
+        most = self.rules.max_queue_length
         more: dict[str, int] = {}
         for spec in event.specs:
             more[spec.queue] = more.get(spec.queue, 0) + 1
         for queue, count in more.items():
             line = self.book.lines.get(queue)
             waiting = len(line) + self.book.delayed.get(queue, 0) if line is not None else 0
-            if waiting + count > self.rules.max_queue_length:
-                return queue
+            if waiting + count > most:  # of these some may be in the queue already
+                new = {
+                    spec.idempotency_key or spec.id
+                    for spec in event.specs
+                    if spec.queue == queue and self._existing(spec, event.known) is None
+                }
+                if new and waiting + len(new) > most:
+                    return queue
         return None
 
     def _tasks_replayed(self, event: ev.TasksReplayed, now: float, fx: Effects) -> Answer:
-        fresh = [task for task in event.tasks if task.spec.id not in self.book.live]
-        for task in fresh:
-            self.book.replay(task, now, fx)
-        return Counted(len(fresh))
+        count = 0
+        for task in event.tasks:
+            if task.spec.id not in self.book.live:
+                self.book.replay(task, now, fx)
+                count += 1
+        return Counted(count)
 
     def _cancel_requested(self, event: ev.CancelRequested, now: float, fx: Effects) -> Answer:
         task = self.book.live.get(event.task_id)
@@ -189,13 +203,15 @@ class QueueMachine:
         worker = self._known(event.worker_id, event.incarnation)
         if worker is None:
             return Refused("unknown_worker", f"worker {event.worker_id} is not registered")
-        holding = dict(event.holding)
-        for task in list(worker.held.values()):
-            if holding.get(task.spec.id) != task.attempt:  # its grant never arrived
-                self._drop_lease(worker, task)
-                self.book.release(task, now, fx)
-        worker.confirmed = True
         worker.last_seen = now
+        if worker.confirmed:  # said before; what was granted since then is not in a repeated list
+            return Done()
+        holding = set(event.holding)
+        for task in list(worker.held.values()):
+            if (task.spec.id, task.attempt) not in holding:  # its grant never arrived
+                self._drop_lease(worker, task)
+                self._stop_unfinished(task, now, fx)
+        worker.confirmed = True
         return Done()
 
     def _worker_pulled(self, event: ev.WorkerPulled, now: float, fx: Effects) -> Answer:
@@ -203,12 +219,15 @@ class QueueMachine:
         if worker is None:
             fx.grants.append(Grant(event.worker_id, event.incarnation, event.seq, order="gone"))
             return Done()
-        if worker.parked_until is not None and event.seq != worker.pull_seq:
-            fx.grants.append(Grant(event.worker_id, event.incarnation, worker.pull_seq))
         worker.last_seen = now
-        worker.pull_seq = event.seq
-        worker.want = event.want
-        worker.parked_until = now + self.rules.poll_seconds
+        if event.seq < worker.pull_seq:  # overtaken on its way: its reports count, its want not
+            fx.grants.append(Grant(event.worker_id, event.incarnation, event.seq))
+        else:
+            if worker.parked_until is not None and event.seq != worker.pull_seq:
+                fx.grants.append(Grant(event.worker_id, event.incarnation, worker.pull_seq))
+            worker.pull_seq = event.seq
+            worker.want = event.want
+            worker.parked_until = now + self.rules.poll_seconds
         if event.reports:
             self._take_reports(worker, event.reports, now, fx)
         for note in event.progress:
@@ -258,7 +277,7 @@ class QueueMachine:
             if task is None or task.attempt != report.attempt:
                 self.refused_reports += 1
                 continue
-            del held[report.task_id]
+            self._drop_lease(worker, task)
             worker.ended += 1
             worker.busy_seconds += report.duration_seconds
             if report.outcome is Outcome.SUCCEEDED:
@@ -285,7 +304,8 @@ class QueueMachine:
 
     def _drop_lease(self, worker: WorkerState, task: Task) -> None:
         del worker.held[task.spec.id]
-        worker.cancels = [c for c in worker.cancels if c[0] != task.spec.id]
+        if worker.cancels:
+            worker.cancels = [c for c in worker.cancels if c[0] != task.spec.id]
 
     def _stop_unfinished(self, task: Task, now: float, fx: Effects) -> None:
         if task.cancel_requested:
@@ -341,7 +361,8 @@ class QueueMachine:
 
     def _fire(self, schedule: Schedule, now: float, fx: Effects) -> None:
         if fires(schedule, now, schedule.last_task_id in self.book.live):
-            spec = replace(schedule.template, id=self._new_id(now))
+            # Each firing is a task of its own: a key would make the second one a duplicate.
+            spec = replace(schedule.template, id=self._new_id(now), idempotency_key=None)
             schedule.last_task_id = self.book.accept(spec, now, fx).spec.id
             schedule.last_run_at = now
             schedule.runs += 1
@@ -387,8 +408,10 @@ class QueueMachine:
         return leases
 
     def _lines_for(self, worker: WorkerState) -> list[ReadyLine]:
-        lines, names = self.book.lines, worker.info.queues
-        queues: Iterable[str] = lines if "*" in names else (n for n in names if n in lines)
+        lines, info = self.book.lines, worker.info
+        queues: Iterable[str] = (name for name in info.queues if name in lines)
+        if "*" in info.queues:
+            queues = (n for n in lines if n in info.queues or n not in info.excluded)
         return [lines[q] for q in queues if q not in self.paused and len(lines[q])]
 
     def _answer_pull(

@@ -1,8 +1,8 @@
 """The tasks that may be claimed now: one first-in-first-out line per queue and priority.
 
 Taking from a line costs the same at ten and at a million tasks. A task that leaves a line from the
-middle (cancelled, expired) is not searched for: it is skipped when its turn comes, and the counts,
-not the lengths of the lines, say how many wait.
+middle (cancelled, expired) is not searched for: it is skipped when its turn comes, or swept out
+when most of the line is such. The counts, not the lengths of the lines, say how many wait.
 """
 
 from collections import deque
@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from task_queue.core.status import PRIORITY_MAX, Status
 from task_queue.core.task import Task
+
+#: A line is swept when so many in it do not wait any more, beside as many as do.
+_MOST_LEFT_OVER = 1_000
 
 
 class ReadyLine:
@@ -33,15 +36,30 @@ class ReadyLine:
         self.waiting[priority] += 1
 
     def append_first(self, task: Task) -> None:
-        """Put a task back at the head of its line: it was claimed once and given back."""
+        """Put a task back at the head of its line: it was claimed once and given back.
+
+        Several that are given back keep their order of acceptance, whatever the order of calls.
+        """
         priority = task.spec.priority
-        self._lines[priority].appendleft(task)
+        line = self._lines[priority]
+        place = 0
+        while place < len(line) and line[place].attempt > 0 and line[place].seq < task.seq:
+            place += 1
+        line.insert(place, task)
         self._mask |= 1 << priority
         self.waiting[priority] += 1
 
     def forget(self, task: Task) -> None:
-        """Count out a task that stopped being QUEUED without being taken."""
-        self.waiting[task.spec.priority] -= 1
+        """Count out a task that stops being QUEUED without being taken."""
+        priority = task.spec.priority
+        self.waiting[priority] -= 1
+        line = self._lines[priority]
+        if not self.waiting[priority]:
+            line.clear()
+        elif len(line) > 2 * self.waiting[priority] + _MOST_LEFT_OVER:
+            waiting = [other for other in line if other.status is Status.QUEUED]
+            line.clear()
+            line.extend(waiting)
 
     def head(self) -> Task | None:
         """The next task to be taken, without taking it."""

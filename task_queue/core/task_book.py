@@ -6,7 +6,7 @@ store. Who may ask for a move, and when, is the machine's business.
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from task_queue.core.effects import Effects, TallyKind, TimelineEvent, TimelineKind
@@ -17,6 +17,8 @@ from task_queue.core.task import Report, Task, TaskError, TaskSpec
 from task_queue.core.transitions import next_status
 
 _WAITS_FOR_TIME = (Status.SCHEDULED, Status.RETRYING)
+#: A heap is swept when so many of its entries are stale, beside one for each live task.
+_MOST_STALE = 1_000
 _STARTABLE = (Status.SCHEDULED, Status.RETRYING, Status.QUEUED)
 
 
@@ -36,10 +38,15 @@ class TaskBook:
         self._pushes = count()
         #: (due_at, push, task): every SCHEDULED or RETRYING task, and stale entries.
         self._due: list[tuple[float, int, Task]] = []
-        #: (expires_at, push, task): every live task whose expiry has not passed.
+        #: (expires_at, push, task): every live task that may expire yet, and stale entries. A task
+        #: that was RUNNING when its time passed has none; it gets one if it is to start again.
         self._expiry: list[tuple[float, int, Task]] = []
         #: Tasks waiting for a time, by queue.
         self.delayed: dict[str, int] = {}
+        #: Ids and idempotency keys of tasks that were accepted and are over in this very turn, to
+        #: their ids: neither `live` nor what was asked of the store before the turn tells of them.
+        self.over_at_once: dict[str, str] = {}
+        self._first_of_turn = next_seq
 
     def line(self, queue: str) -> ReadyLine:
         """The ready line of a queue, made if need be."""
@@ -52,6 +59,11 @@ class TaskBook:
         """When `pass_time` has something to do, at the earliest."""
         times = [heap[0][0] for heap in (self._due, self._expiry) if heap]
         return min(times) if times else None
+
+    def begin_turn(self) -> None:
+        """A new call of `handle` begins: all that was accepted before is in the store."""
+        self.over_at_once.clear()
+        self._first_of_turn = self._next_seq
 
     # ---- coming in -------------------------------------------------------------------------
 
@@ -105,14 +117,14 @@ class TaskBook:
 
     def succeed(self, task: Task, report: Report, now: float, fx: Effects) -> None:
         fx.changes.ended.append((task, report))
-        task.started_at = report.started_at
+        task.started_at = report.started_at or None
         task.error = None
         self._end(task, Happening.SUCCEED, "completed", now, fx)
 
     def fail(self, task: Task, report: Report, now: float, fx: Effects) -> None:
         """The task raised or ran into its timeout: retry it or give it up."""
         fx.changes.ended.append((task, report))
-        task.started_at = report.started_at
+        task.started_at = report.started_at or None
         task.error = report.error
         task.failures += 1
         timed_out = report.outcome is Outcome.TIMED_OUT
@@ -126,7 +138,7 @@ class TaskBook:
                 wait = backoff_seconds(
                     task.failures, spec.retry_base_seconds, spec.retry_cap_seconds, self._random
                 )
-            self._retry(task, now + wait, fx)
+            self._retry(task, wait, now, fx)
         else:
             task.in_dlq = True
             self._end(task, Happening.FAIL_FINAL, "failed", now, fx)
@@ -156,7 +168,7 @@ class TaskBook:
         wait = backoff_seconds(
             task.deaths, spec.retry_base_seconds, spec.retry_cap_seconds, self._random
         )
-        self._retry(task, now + wait, fx)
+        self._retry(task, wait, now, fx)
 
     def release(self, task: Task, now: float, fx: Effects, report: Report | None = None) -> None:
         """Give back a task that did not run to an end through no fault of anybody: it is next."""
@@ -166,6 +178,7 @@ class TaskBook:
         task.status = next_status(task.spec.id, task.status, Happening.RELEASE)
         task.worker_id = task.claimed_at = task.started_at = None
         self.line(task.spec.queue).append_first(task)
+        self._expire_if_past(task, now)
         self._touch(task, fx)
 
     # ---- ending otherwise ------------------------------------------------------------------
@@ -185,15 +198,18 @@ class TaskBook:
 
     def pass_time(self, now: float, fx: Effects) -> None:
         """Expire what may not start any more, queue what is due."""
+        self._sweep()
         while self._expiry and self._expiry[0][0] <= now:
-            task = heappop(self._expiry)[2]
-            if self.live.get(task.spec.id) is task and task.status in _STARTABLE:
+            entry = heappop(self._expiry)
+            task = entry[2]
+            if self._may_expire(entry) and task.status in _STARTABLE:
                 self._leave(task)
                 self.note(task, "expired", now, fx)
                 self._end(task, Happening.EXPIRE, "expired", now, fx)
         while self._due and self._due[0][0] <= now:
-            due_at, _, task = heappop(self._due)
-            if task.status in _WAITS_FOR_TIME and task.due_at == due_at:
+            entry = heappop(self._due)
+            task = entry[2]
+            if _waits_for(entry):
                 self.delayed[task.spec.queue] -= 1
                 task.status = next_status(task.spec.id, task.status, Happening.DUE)
                 self.line(task.spec.queue).append(task)
@@ -208,7 +224,7 @@ class TaskBook:
         fx.changes.timeline.append(
             TimelineEvent(
                 task.seq, now, kind, task.attempt, task.worker_id,
-                report.started_at if report else None,
+                report.started_at or None if report else None,
                 report.duration_seconds if report else None,
                 error.type if error else "",
                 error.message if error else "",
@@ -217,11 +233,12 @@ class TaskBook:
 
     # ---- inside ----------------------------------------------------------------------------
 
-    def _retry(self, task: Task, due_at: float, fx: Effects) -> None:
+    def _retry(self, task: Task, wait_seconds: float, now: float, fx: Effects) -> None:
         task.status = next_status(task.spec.id, task.status, Happening.FAIL_RETRYABLE)
-        task.due_at = due_at
+        task.due_at = now + wait_seconds
         self._tally(task, "retried", fx)
         self._wait(task)
+        self._expire_if_past(task, now)
         self._touch(task, fx)
 
     def _wait(self, task: Task) -> None:
@@ -229,6 +246,25 @@ class TaskBook:
         self.delayed[queue] = self.delayed.get(queue, 0) + 1
         self.line(queue)
         heappush(self._due, (task.due_at, next(self._pushes), task))
+
+    def _expire_if_past(self, task: Task, now: float) -> None:
+        """Let a task that stopped RUNNING expire now if its time passed meanwhile."""
+        if task.expires_at is not None and task.expires_at <= now:
+            heappush(self._expiry, (task.expires_at, next(self._pushes), task))
+
+    def _may_expire(self, entry: tuple[float, int, Task]) -> bool:
+        expires_at, _, task = entry
+        return self.live.get(task.spec.id) is task and task.expires_at == expires_at
+
+    def _sweep(self) -> None:
+        """Drop what is stale once it is most of a heap: it holds tasks that are over in memory."""
+        most = 2 * len(self.live) + _MOST_STALE
+        if len(self._expiry) > most:
+            self._expiry = [entry for entry in self._expiry if self._may_expire(entry)]
+            heapify(self._expiry)
+        if len(self._due) > most:
+            self._due = [entry for entry in self._due if _waits_for(entry)]
+            heapify(self._due)
 
     def _leave(self, task: Task) -> None:
         """Count a task out of the place where it waits."""
@@ -246,6 +282,10 @@ class TaskBook:
         del self.live[spec.id]
         if spec.idempotency_key is not None:
             del self.keys[spec.idempotency_key]
+        if task.seq >= self._first_of_turn:
+            self.over_at_once[spec.id] = spec.id
+            if spec.idempotency_key is not None:
+                self.over_at_once[spec.idempotency_key] = spec.id
         self._tally(task, tally, fx)
         self._touch(task, fx)
         fx.over.append(task)
@@ -257,3 +297,9 @@ class TaskBook:
         tallies = fx.changes.tallies
         key = (task.spec.queue, task.spec.name, kind)
         tallies[key] = tallies.get(key, 0) + 1
+
+
+def _waits_for(entry: tuple[float, int, Task]) -> bool:
+    """Whether an entry of the heap of due times is not stale."""
+    due_at, _, task = entry
+    return task.status in _WAITS_FOR_TIME and task.due_at == due_at

@@ -32,8 +32,9 @@ class WorkerInfo(Struct, gc=False):
     worker_id: str  #: unique among living workers, for example "default-1"
     incarnation: str  #: new with every process
     pool: str
-    queues: tuple[str, ...]  #: "*" stands for every queue
+    queues: tuple[str, ...]  #: "*" stands for every queue that is not in `excluded`
     slots: int  #: tasks it runs at one time
+    excluded: tuple[str, ...] = ()  #: queues that pools name, for a worker of "*"
     hostname: str = ""
     pid: int = 0
     registered_at: float = 0.0

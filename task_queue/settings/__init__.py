@@ -7,7 +7,7 @@ looks at the file or at the environment.
 
 from task_queue.settings.loading import load_settings, settings_from_json, settings_to_json
 from task_queue.settings.pool import PoolSettings
-from task_queue.settings.sections import (
+from task_queue.settings.settings import (
     ApiKey,
     AutoscalerSettings,
     HttpSettings,

@@ -52,7 +52,7 @@ class PoolSettings(Section):
     """Workers that are alike."""
 
     #: Queues that the workers pull from; "*" is every queue that no pool names.
-    queues: Annotated[Texts, Field(min_length=1)] = (ANY_QUEUE,)
+    queues: Texts = (ANY_QUEUE,)
     #: Modules with @task functions, imported by the executor processes at their start.
     task_modules: Texts = ()
     #: Folders or archives in which these modules are found, absolute after loading.
@@ -66,11 +66,11 @@ class PoolSettings(Section):
     num_gpus: Quantity = 0.0
     memory_bytes: Bytes | None = None
     #: Custom Ray resources of one worker.
-    resources: dict[Text, Quantity] = {}
+    resources: dict[Text, Quantity] = Field(default={})
     #: How long a worker that is to end waits for its running tasks.
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
     #: Environment variables of the executor processes.
-    env: dict[Text, str] = {}
+    env: dict[Text, str] = Field(default={})
     #: An executor process is replaced after so many tasks; None: never.
     recycle_after_tasks: Count | None = None
 
@@ -84,7 +84,9 @@ class PoolSettings(Section):
 
     @field_validator("queues")
     @classmethod
-    def _short_names(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_queues(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if not values:
+            raise ValueError(f"is empty: name a queue, or {ANY_QUEUE!r} for all that no pool names")
         too_long = [value for value in values if len(value) > 255]
         if too_long:
             raise ValueError("give queue names of at most 255 characters")

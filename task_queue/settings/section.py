@@ -16,7 +16,13 @@ class Section(BaseModel):
     """A part of the settings. Text is not turned into numbers, nor numbers into text."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        # A section that the file leaves out gets its paths made absolute as well.
+        revalidate_instances="always",
     )
 
 

@@ -5,6 +5,7 @@ as the durable stores.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 
 import msgspec
 
@@ -14,10 +15,12 @@ from task_queue.core.schedule import Schedule
 from task_queue.core.status import TERMINAL
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
-from task_queue.store.protocol import Cursor, StaleEpoch
+from task_queue.store.protocol import Cursor, StaleEpoch, StoreError
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class MemoryStore:
@@ -36,27 +39,31 @@ class MemoryStore:
         self._schedules: dict[str, bytes] = {}
         self._pools: list[Pool] = []
         self._types: dict[str, TaskType] = {}
-        self._next_seq = 1
-        self._epoch = 0
-        self._writer_epoch = 0
+        self._meta = {"epoch": 0, "next_seq": 1}
+        self._epoch = 0  #: of this connection; the newest one is in _meta
         #: Called at the start of every commit; a test raises StoreError from it.
         self.before_commit: Callable[[], None] = lambda: None
+
+    def connect(self) -> "MemoryStore":
+        """Another connection to the same data, as a second scheduler would have."""
+        other = copy(self)
+        other._epoch = 0
+        return other
 
     # ---- writing ---------------------------------------------------------------------------
 
     def take_over(self) -> int:
-        self._epoch += 1
-        self._writer_epoch = self._epoch
+        self._meta["epoch"] += 1
+        self._epoch = self._meta["epoch"]
         return self._epoch
 
     def load(self) -> Loaded:
         tasks = (self._task(seq) for seq in sorted(self._rows))
-        workers = (msgspec.msgpack.decode(raw, type=WorkerInfo) for raw in self._workers.values())
         return Loaded(
             [task for task in tasks if task.status not in TERMINAL],
-            self._next_seq,
+            self._meta["next_seq"],
             [queue for queue, paused in self._paused.items() if paused],
-            [info for info in workers if info.ended_at is None],
+            [info for info in self.workers() if info.ended_at is None],
             self.schedules(),
         )
 
@@ -70,27 +77,46 @@ class MemoryStore:
 
     def commit(self, changes: Changes) -> None:
         self.before_commit()
-        if self._writer_epoch != self._epoch:
-            raise StaleEpoch(f"epoch {self._writer_epoch} was followed by {self._epoch}")
+        self._refuse_if_stale()
+        # All that can fail comes first, so that a commit that fails leaves nothing behind.
+        self._refuse_if_taken(changes.inserted)
+        changed = (*changes.inserted, *changes.touched.values())
+        rows = {task.seq: _encode(task) for task in changed}
+        workers = {worker_id: _encode(info) for worker_id, info in changes.workers.items()}
+        schedules = {i: _encode(s) for i, s in changes.schedules.items() if s is not None}
         for task in changes.inserted:
             self._seqs[task.spec.id] = task.seq
             if task.spec.idempotency_key is not None:
                 self._keys[task.spec.idempotency_key] = task.spec.id
-            self._next_seq = max(self._next_seq, task.seq + 1)
-        for task in (*changes.inserted, *changes.touched.values()):
-            self._rows[task.seq] = msgspec.msgpack.encode(task)
+            self._meta["next_seq"] = max(self._meta["next_seq"], task.seq + 1)
+        self._rows.update(rows)
         self._save_attempts(changes)
         for event in changes.timeline:
             self._timeline.setdefault(event.seq, []).append(event)
         for key, count in changes.tallies.items():
             self._tallies[key] = self._tallies.get(key, 0) + count
         self._paused.update(changes.queues)
-        for worker_id, info in changes.workers.items():
-            self._workers[worker_id] = msgspec.msgpack.encode(info)
-        for schedule_id, schedule in changes.schedules.items():
+        self._workers.update(workers)
+        for schedule_id in changes.schedules:
             self._schedules.pop(schedule_id, None)
-            if schedule is not None:
-                self._schedules[schedule_id] = msgspec.msgpack.encode(schedule)
+        self._schedules.update(schedules)
+
+    def _refuse_if_stale(self) -> None:
+        if self._epoch != self._meta["epoch"]:
+            raise StaleEpoch(f"epoch {self._epoch} was followed by {self._meta['epoch']}")
+
+    def _refuse_if_taken(self, inserted: Sequence[Task]) -> None:
+        """As the unique indexes of a database: a task that is there already is a bug elsewhere."""
+        taken: set[tuple[str, str | int | None]] = set()
+        for task in inserted:
+            task_id, seq, key = task.spec.id, task.seq, task.spec.idempotency_key
+            marks: set[tuple[str, str | int | None]] = {("id", task_id), ("seq", seq)}
+            if key is not None:
+                marks.add(("key", key))
+            stored = task_id in self._seqs or seq in self._rows or key in self._keys
+            if stored or not marks.isdisjoint(taken):
+                raise StoreError(f"task {task_id} (seq {seq}, key {key}) is there already")
+            taken |= marks
 
     def _save_attempts(self, changes: Changes) -> None:
         for task, report in changes.ended:
@@ -101,6 +127,7 @@ class MemoryStore:
                 self._results[task.seq] = (expiry, report.result)
 
     def delete(self, seqs: Sequence[int]) -> int:
+        self._refuse_if_stale()
         doomed = [s for s in seqs if s in self._rows and self._task(s).status in TERMINAL]
         for seq in doomed:
             spec = self._task(seq).spec
@@ -112,18 +139,18 @@ class MemoryStore:
         return len(doomed)
 
     def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
-        self._pools = list(pools)
+        self._refuse_if_stale()
+        self._pools[:] = sorted(pools, key=lambda pool: pool.name)
         self._types.update({t.name: t for t in task_types})
 
     def prune(self, now: float, finished_before: float, limit: int) -> int:
-        stale = [seq for seq, (expiry, _) in self._results.items() if expiry <= now][:limit]
+        self._refuse_if_stale()
+        expiries = sorted((expiry, seq) for seq, (expiry, _) in self._results.items())
+        stale = [seq for expiry, seq in expiries if expiry <= now][:limit]
         for seq in stale:
             del self._results[seq]
-        old = [
-            seq
-            for seq in self._rows
-            if (self._task(seq).finished_at or finished_before) < finished_before
-        ]
+        ended = sorted((t.finished_at, t.seq) for t in self._all() if t.finished_at is not None)
+        old = [seq for finished_at, seq in ended if finished_at < finished_before]
         return len(stale) + self.delete(old[:limit])
 
     # ---- reading ---------------------------------------------------------------------------
@@ -155,7 +182,10 @@ class MemoryStore:
         return found
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
-        ended = sorted((t.finished_at, t.seq, t) for t in self._all() if t.finished_at is not None)
+        ended = sorted(
+            ((t.finished_at, t.seq, t) for t in self._all() if t.finished_at is not None),
+            key=lambda entry: entry[:2],
+        )
         return [task for at, seq, task in ended if (at, seq) > cursor][:limit]
 
     def last_ended(self) -> Cursor:
@@ -170,10 +200,12 @@ class MemoryStore:
         return trends_of(ended, since, until, bucket_seconds)
 
     def workers(self) -> list[WorkerInfo]:
-        return [msgspec.msgpack.decode(raw, type=WorkerInfo) for raw in self._workers.values()]
+        rows = sorted(self._workers.items())
+        return [msgspec.msgpack.decode(raw, type=WorkerInfo) for _, raw in rows]
 
     def schedules(self) -> list[Schedule]:
-        return [msgspec.msgpack.decode(raw, type=Schedule) for raw in self._schedules.values()]
+        rows = sorted(self._schedules.items())
+        return [msgspec.msgpack.decode(raw, type=Schedule) for _, raw in rows]
 
     def pools(self) -> list[Pool]:
         return list(self._pools)
@@ -210,7 +242,7 @@ def _matches(task: Task, query: TaskQuery) -> bool:
         and query.in_dlq in (None, task.in_dlq)
         and query.worker_id in (None, task.worker_id)
         and (query.tag is None or query.tag in spec.tags)
-        and (query.error is None or query.error.lower() in error)
+        and (query.error is None or (task.error is not None and query.error.lower() in error))
         and (query.text is None or query.text.lower() in haystack)
         and (query.submitted_from is None or task.submitted_at >= query.submitted_from)
         and (query.submitted_to is None or task.submitted_at < query.submitted_to)

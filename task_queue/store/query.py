@@ -67,6 +67,8 @@ class Pool(Struct, frozen=True):
     name: str
     queues: tuple[str, ...]
     task_names: tuple[str, ...]
+    excluded: tuple[str, ...] = ()  #: queues that pools name, for a pool of "*"
 
     def serves(self, queue: str) -> bool:
-        return "*" in self.queues or queue in self.queues
+        """Whether its workers take tasks from the queue."""
+        return queue in self.queues or ("*" in self.queues and queue not in self.excluded)

@@ -20,7 +20,7 @@ from task_queue.core.machine import Loaded
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.protocol import StaleEpoch, StoreError
 from task_queue.store.query import Pool
-from task_queue.store.sqlite_reader import SqliteReader, connect
+from task_queue.store.sqlite_reader import LIVE, SqliteReader, connect
 from task_queue.store.task_row import FIXED, MOVING, fixed_columns, moving_columns, task_of
 from task_queue.tasks import TaskType
 
@@ -29,7 +29,6 @@ _INSERT_TASK = (
     f"VALUES ({', '.join('?' * len(FIXED + MOVING))})"
 )
 _UPDATE_TASK = f"UPDATE tasks SET {', '.join(f'{column} = ?' for column in MOVING)} WHERE seq = ?"
-_LIVE = "status IN ('SCHEDULED', 'QUEUED', 'RUNNING', 'RETRYING')"
 _SCHEMA_VERSION = 1
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -39,7 +38,10 @@ class SqliteStore(SqliteReader):
     """Store and Reader over one read-write connection."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path.parent} cannot be made: {error}") from error
         self._connection = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         self._epoch = 0
         with self._errors():
@@ -63,7 +65,7 @@ class SqliteStore(SqliteReader):
         columns = ", ".join(f"tasks.{column}" for column in FIXED + MOVING)
         live = self._rows(
             f"SELECT arguments.json, {columns} FROM tasks JOIN arguments USING (seq) "
-            f"WHERE {_LIVE} ORDER BY seq"
+            f"WHERE {LIVE} ORDER BY seq"
         )
         tasks = [task_of(row[1:], row[0]) for row in live]
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
@@ -76,11 +78,11 @@ class SqliteStore(SqliteReader):
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         by_id = self._rows(
-            "SELECT id, id FROM json_each(?) JOIN tasks ON id = json_each.value",
+            "SELECT tasks.id, tasks.id FROM json_each(?) JOIN tasks ON tasks.id = json_each.value",
             (dumps(list(ids)),),
         )
         by_key = self._rows(
-            "SELECT idempotency_key, id FROM json_each(?) JOIN tasks "
+            "SELECT idempotency_key, tasks.id FROM json_each(?) JOIN tasks "
             "ON idempotency_key = json_each.value",
             (dumps(list(keys)),),
         )
@@ -175,7 +177,7 @@ class SqliteStore(SqliteReader):
 
     def _delete(self, seqs: Sequence[int]) -> int:
         rows = self._connection.execute(
-            f"SELECT seq FROM json_each(?) JOIN tasks ON seq = json_each.value WHERE NOT ({_LIVE})",
+            f"SELECT seq FROM json_each(?) JOIN tasks ON seq = json_each.value WHERE NOT ({LIVE})",
             (dumps(list(seqs)),),
         )
         doomed = dumps([seq for (seq,) in rows])

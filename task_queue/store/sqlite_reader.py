@@ -13,7 +13,7 @@ import msgspec
 
 from task_queue.core.effects import TimelineEvent
 from task_queue.core.schedule import Schedule
-from task_queue.core.status import Status
+from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.protocol import Cursor, StoreError
@@ -24,6 +24,11 @@ from task_queue.tasks import TaskType
 
 _COLUMNS = ", ".join(f"tasks.{column}" for column in FIXED + MOVING)
 _BUSY_TIMEOUT_MS = 10_000
+#: The conditions of the partial indexes, to the letter: only a query that has one uses its index.
+LIVE = "status IN ('SCHEDULED', 'QUEUED', 'RUNNING', 'RETRYING')"
+_UNHAPPY = "status IN ('FAILED', 'CANCELLED', 'EXPIRED')"
+_LIVE_STATUSES = frozenset(Status) - TERMINAL
+_UNHAPPY_STATUSES = TERMINAL - {Status.COMPLETED}
 
 T = TypeVar("T")
 
@@ -115,7 +120,10 @@ class SqliteReader:
         list(self._rows("SELECT value FROM meta LIMIT 1"))
 
     def close(self) -> None:
-        self._connection.close()
+        try:
+            self._connection.close()
+        except apsw.Error as error:
+            raise StoreError(f"SQLite could not close: {error}") from error
 
     def _by_seqs(self, select: str, table: str, seqs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         sql = f"{select} FROM json_each(?) JOIN {table} ON {table}.seq = json_each.value"
@@ -137,34 +145,37 @@ def connect(path: Path, flags: int) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.create_scalar_function("lower_any", _lower_any, 1, deterministic=True)
     except apsw.Error as error:
         raise StoreError(f"SQLite could not open {path}: {error}") from error
     return connection
 
 
+def _lower_any(*values: Any) -> str | None:
+    return values[0].lower() if isinstance(values[0], str) else None
+
+
 def where(query: TaskQuery) -> tuple[str, list[Any]]:
     """The condition of a query and its values."""
     parts: list[tuple[str, list[Any]]] = [("1", [])]
-    if query.statuses:
-        # Written out, not bound: only so can SQLite use the partial indexes on status.
-        names = ", ".join(f"'{Status(status).value}'" for status in query.statuses)
-        parts.append((f"status IN ({names})", []))
+    statuses = set(query.statuses)
+    if query.in_dlq:  # only what FAILED is ever in it
+        statuses = statuses & {Status.FAILED} if statuses else {Status.FAILED}
+    if query.statuses or query.in_dlq:
+        parts.append(_any_of(statuses))
     exact = {"queue": query.queue, "name": query.name, "worker_id": query.worker_id}
     parts += [(f"{column} = ?", [value]) for column, value in exact.items() if value is not None]
     if query.in_dlq is not None:
-        parts.append((("status = 'FAILED' AND " if query.in_dlq else "") + "in_dlq = ?",
-                      [query.in_dlq]))  # fmt: skip
+        parts.append(("in_dlq = ?", [query.in_dlq]))
     if query.tag is not None:
         parts.append(("tags IS NOT NULL AND ? IN (SELECT value FROM json_each(tags))", [query.tag]))
     if query.error is not None:
-        error = "error_type IS NOT NULL AND instr(lower(error_type || ' ' || error_message), ?)"
-        parts.append((error, [query.error.lower()]))
+        parts.append(("error_type IS NOT NULL", []))
+        parts.append(_contains("error_type || ' ' || error_message", query.error))
     if query.text is not None:
-        haystack = (
-            "lower(id || ' ' || name || ' ' || coalesce(tags, '') || ' ' || "
-            "coalesce(error_type || ' ' || error_message, ''))"
-        )
-        parts.append((f"instr({haystack}, ?)", [query.text.lower()]))
+        tags = "coalesce((SELECT group_concat(value, ' ') FROM json_each(tags)) || ' ', '')"
+        error = "coalesce(error_type || ' ' || error_message, '')"
+        parts.append(_contains(f"tasks.id || ' ' || name || ' ' || {tags} || {error}", query.text))
     bounds = {
         "submitted_at >= ?": query.submitted_from,
         "submitted_at < ?": query.submitted_to,
@@ -172,3 +183,20 @@ def where(query: TaskQuery) -> tuple[str, list[Any]]:
     }
     parts += [(text, [value]) for text, value in bounds.items() if value is not None]
     return " AND ".join(text for text, _ in parts), [v for _, values in parts for v in values]
+
+
+def _any_of(statuses: set[Status]) -> tuple[str, list[Any]]:
+    """The condition on the status, with that of an index beside it if the index has them all."""
+    # Written out, not bound: SQLite chooses the index before it knows bound values.
+    names = ", ".join(f"'{status.value}'" for status in sorted(statuses))
+    text = f"status IN ({names})"
+    if statuses <= _LIVE_STATUSES:
+        return f"{text} AND {LIVE}", []
+    return (f"{text} AND {_UNHAPPY}" if statuses <= _UNHAPPY_STATUSES else text), []
+
+
+def _contains(expression: str, text: str) -> tuple[str, list[Any]]:
+    """Whether `text` is part of a text, any case."""
+    # SQLite's own lower() is fast and knows ASCII alone: enough to find text that is ASCII.
+    lower = "lower" if text.isascii() else "lower_any"
+    return f"instr({lower}({expression}), ?)", [text.lower()]

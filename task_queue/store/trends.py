@@ -49,7 +49,8 @@ def trends_of(
         [] for _ in range(max(1, math.ceil((until - since) / bucket_seconds)))
     ]
     for task in tasks:
-        slices[int((task.finished_at - since) // bucket_seconds)].append(task)
+        position = int((task.finished_at - since) // bucket_seconds)
+        slices[min(position, len(slices) - 1)].append(task)  # the last one may be rounded up
     buckets = [_bucket(since + i * bucket_seconds, part) for i, part in enumerate(slices)]
     return Trends(buckets, _failures(tasks))
 

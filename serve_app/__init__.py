@@ -1,0 +1,1 @@
+"""The HTTP API: a FastAPI application that knows no Ray, and the Serve deployment that runs it."""

@@ -1,0 +1,131 @@
+"""What the routes of one API process share. Built once by `build_api`, given to every group."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from fastapi import Request
+
+from serve_app.catalogue import Catalogue
+from serve_app.fleet import SHOWN_LOST_SECONDS, lost_lately
+from serve_app.nearest import shown
+from serve_app.problems import ApiProblem, refusal
+from serve_app.reading_cache import ReadingCache
+from serve_app.readers import Readers
+from serve_app.request_edge import request_id_of, traceparent_of
+from serve_app.submission import Origin, Submission
+from serve_app.submit_coalescer import SubmitCoalescer
+from task_queue.clock import Clock
+from task_queue.core.effects import Answer, Refused
+from task_queue.core.events import Event
+from task_queue.core.task import Task
+from task_queue.core.worker import WorkerInfo
+from task_queue.ids import is_task_id
+from task_queue.scheduler_api import SchedulerApi, SchedulerReading
+from task_queue.settings import Settings
+
+_READING_SECONDS = 0.5
+_LOST_SECONDS = 2.0
+
+
+class ApiContext:
+    """The scheduler, the store, and what is known of both."""
+
+    def __init__(
+        self,
+        scheduler: SchedulerApi,
+        readers: Readers,
+        settings: Settings,
+        clock: Clock,
+        version: str,
+        sleep: Callable[[float], Awaitable[None]],
+        check_seconds: float,
+    ) -> None:
+        self.scheduler = scheduler
+        self.readers = readers
+        self.settings = settings
+        self.clock = clock
+        self.version = version
+        self.sleep = sleep
+        self.check_seconds = check_seconds
+        self.started_at = clock.monotonic()
+        self.answers_by_status: Counter[int] = Counter()
+        self.catalogue = Catalogue(readers, clock)
+        self.submission = Submission(self.catalogue, settings.limits, clock)
+        self.coalescer = SubmitCoalescer(scheduler)
+        self._reading: ReadingCache[SchedulerReading] = ReadingCache(
+            scheduler.read, _READING_SECONDS, clock
+        )
+        self._lost: ReadingCache[list[WorkerInfo]] = ReadingCache(
+            self._read_lost, _LOST_SECONDS, clock
+        )
+
+    async def reading(self) -> SchedulerReading:
+        """The scheduler, at most half a second ago."""
+        return await self._reading.get()
+
+    async def lost_workers(self) -> list[WorkerInfo]:
+        """Workers that were lost in the last quarter of an hour and have no successor."""
+        return await self._lost.get()
+
+    async def request(self, event: Event) -> Answer:
+        """Tell the scheduler something that a person wants, and get its answer.
+
+        Raises:
+            ApiProblem: it was refused.
+        """
+        answer = await self.request_or_refusal(event)
+        if isinstance(answer, Refused):
+            raise refusal(answer)
+        return answer
+
+    async def request_or_refusal(self, event: Event) -> Answer:
+        """As `request`, but a refusal is returned."""
+        answer = await self.scheduler.request(event)
+        self._reading.forget()
+        self._lost.forget()
+        return answer
+
+    def task(self, task_id: str) -> Task:
+        """One task, with its arguments.
+
+        Raises:
+            ApiProblem: 404, there is none.
+        """
+        task = self.readers.point.get(checked_id(task_id))
+        if task is None:
+            raise unknown_tasks([task_id])
+        return task
+
+    def origin(self, request: Request) -> Origin:
+        """Where a submission comes from."""
+        return Origin(request_id_of(request), traceparent_of(request))
+
+    async def _read_lost(self) -> list[WorkerInfo]:
+        now = self.clock.now()
+        workers = await self.readers.scan(lambda reader: reader.workers())
+        return lost_lately(workers, now - SHOWN_LOST_SECONDS)
+
+
+def checked_id(task_id: str) -> str:
+    """The id, if it is written as one.
+
+    Raises:
+        ApiProblem: 404.
+    """
+    if not is_task_id(task_id):
+        raise ApiProblem(
+            HTTPStatus.NOT_FOUND,
+            f"{shown(task_id)} is not a task id: one looks like "
+            "019b2c3d-4e5f-7a6b-8c9d-0e1f2a3b4c5d, in lower case, as POST /api/v1/tasks returned it",
+        )
+    return task_id
+
+
+def unknown_tasks(task_ids: list[str]) -> ApiProblem:
+    """The problem for ids that no task has."""
+    few = ", ".join(task_ids[:5]) + (f" and {len(task_ids) - 5} more" if task_ids[5:] else "")
+    return ApiProblem(
+        HTTPStatus.NOT_FOUND,
+        f"no task has the id {few}: it was never accepted here, or was deleted after its retention",
+    )

@@ -1,0 +1,62 @@
+"""The Ray Serve deployment of the HTTP API: the only file of serve_app that imports Ray.
+
+Each replica builds the API for itself, with a handle to the scheduler and readers of the store. With
+a SQLite store the replicas run on the head node, where the file is.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+
+from actors.handles import SchedulerHandle
+from monitoring.logs import configure_logs
+from serve_app.api import build_api
+from task_queue import __version__
+from task_queue.clock import SystemClock
+from task_queue.settings import Settings, load_settings, settings_from_json, settings_to_json
+from task_queue.store import open_reader
+
+APP_NAME = "task-queue"
+_ON_HEAD = {"node:__internal_head__": 0.001}
+_MANY_REQUESTS = 2_000
+_SHUTDOWN_SECONDS = 20.0
+
+
+@serve.ingress()
+class HttpApi:
+    """One replica."""
+
+    def __init__(self, settings_json: bytes) -> None:
+        self._settings = settings_from_json(settings_json)
+        logging = self._settings.logging
+        configure_logs(logging.level, logging.format)
+
+    def __serve_build_asgi_app__(self) -> Any:
+        """Called by Serve after the constructor, in the replica."""
+        settings = self._settings
+        return build_api(
+            SchedulerHandle(settings.ray.namespace),
+            lambda: open_reader(settings.store.url),
+            settings,
+            SystemClock(),
+            __version__,
+        )
+
+
+def build_app(settings: Settings) -> Application:
+    """The Serve application for these settings."""
+    deployment = serve.deployment(
+        HttpApi,
+        num_replicas=settings.http.num_replicas,
+        max_ongoing_requests=_MANY_REQUESTS,
+        graceful_shutdown_timeout_s=_SHUTDOWN_SECONDS,
+        ray_actor_options={"num_cpus": 0, "resources": _ON_HEAD},
+    )
+    return deployment.bind(settings_to_json(settings))
+
+
+def app(args: dict[str, str]) -> Application:
+    """For `serve run serve_app.app:app config=configs/local.yaml` beside a running scheduler."""
+    return build_app(load_settings(Path(args["config"]), {}))

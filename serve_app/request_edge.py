@@ -1,0 +1,88 @@
+"""What every request passes first and every answer last: an id, a count, a net.
+
+The id is the caller's X-Request-ID, or made here; it is stored with submitted tasks. The net turns
+an exception that nobody expected into a 500 without internals, and a log line with all of them.
+"""
+
+import re
+from collections import Counter
+from http import HTTPStatus
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from monitoring.logs import get_logger
+from serve_app.problems import ApiProblem
+from task_queue.clock import Clock
+from task_queue.ids import new_task_id
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_log = get_logger("api")
+
+
+class RequestEdge:
+    """Outermost ASGI middleware.
+
+    Args:
+        counts: answers by HTTP status, counted here.
+    """
+
+    def __init__(self, app: ASGIApp, counts: "Counter[int]", clock: Clock) -> None:
+        self._app = app
+        self._counts = counts
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = self._request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._counts[message["status"]] += 1
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            _log.exception(
+                "request_failed", method=scope["method"], path=scope["path"],
+                request_id=request_id, exc_info=error,
+            )  # fmt: skip
+            if started:
+                raise  # half an answer is out: only cutting the connection tells the caller
+            await _PROBLEM.response()(scope, receive, send_on)
+
+    def _request_id(self, scope: Scope) -> str:
+        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        if _REQUEST_ID.fullmatch(given):
+            return bytes(given).decode("ascii")
+        return new_task_id(self._clock.now())
+
+
+def request_id_of(request: Request) -> str:
+    """The id of a request that came through the edge."""
+    request_id: str = request.state.request_id
+    return request_id
+
+
+def traceparent_of(request: Request) -> str | None:
+    """The caller's W3C trace context, if it sent a valid one; the standard says to ignore others."""
+    text = request.headers.get("traceparent", "")
+    return text if _TRACEPARENT.fullmatch(text) else None
+
+
+_PROBLEM = ApiProblem(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "the API failed in a way that nobody foresaw: look in its log for the X-Request-ID of this "
+    "answer",
+)

@@ -1,0 +1,186 @@
+"""Single tasks: submit, look, wait, result, timeline, output, cancel, retry."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Request, Response
+from msgspec import Meta, Struct
+
+from serve_app import examples
+from serve_app.answers import json_answer
+from serve_app.api_context import ApiContext, unknown_tasks
+from serve_app.decoding import NoFields, decode_body, decode_query
+from serve_app.operation import Operation
+from serve_app.problems import ApiProblem, unavailable
+from serve_app.results import result_of
+from task_queue.core.effects import Moved, Refused
+from task_queue.core.events import CancelRequested
+from task_queue.core.status import TERMINAL, Status
+from task_queue.core.task import Task, TaskSpec
+from task_queue.wire import (
+    LogsAnswer,
+    LogView,
+    ResultView,
+    SubmitRequest,
+    TaskView,
+    TimelineAnswer,
+    task_view,
+    timeline_view,
+)
+
+_TASKS = "/api/v1/tasks"
+_TASK = f"{_TASKS}/{{task_id}}"
+
+
+class WaitQuery(Struct, forbid_unknown_fields=True):
+    """Query parameters of a look at one task."""
+
+    wait_seconds: Annotated[float, Meta(ge=0, le=30)] = 0.0
+
+
+class TaskRoutes:
+    """Handlers for one task at a time."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def operations(self) -> Iterable[Operation]:
+        """What is offered."""
+        view = {"tag": "tasks", "answer": TaskView, "answer_example": examples.TASK}
+        yield Operation(
+            method="POST", path=_TASKS, handler=self.submit_task, summary="Submit a task",
+            body=SubmitRequest, body_example=examples.SUBMIT, status=201,
+            also={200: "The idempotency_key is known: the task that has it"},
+            problems=(400, 413, 422, 429, 503), **view,
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path=_TASK, handler=self.get_task, query=WaitQuery,
+            summary="Look at a task; waits up to wait_seconds for its end",
+            problems=(404, 422, 503), **view,
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path=f"{_TASK}/result", handler=self.get_result, tag="tasks",
+            summary="The result, or the error, of a task that is over",
+            answer=ResultView, answer_example=examples.RESULT, problems=(404, 409, 410, 503),
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path=f"{_TASK}/events", handler=self.get_timeline, tag="tasks",
+            summary="What happened to a task, in order",
+            answer=TimelineAnswer, answer_example=examples.TIMELINE, problems=(404, 503),
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path=f"{_TASK}/logs", handler=self.get_logs, tag="tasks",
+            summary="What a task's attempts wrote to stdout and stderr",
+            answer=LogsAnswer, answer_example=examples.LOGS, problems=(404, 503),
+        )  # fmt: skip
+        yield Operation(
+            method="POST", path=f"{_TASK}/cancel", handler=self.cancel_task,
+            summary="Cancel a task", also={202: "It runs, and its worker will be told to stop it"},
+            problems=(404, 409, 503), **view,
+        )  # fmt: skip
+        yield Operation(
+            method="POST", path=f"{_TASK}/retry", handler=self.retry_task,
+            summary="Run a task again that FAILED, EXPIRED or was CANCELLED",
+            problems=(404, 409, 503), **view,
+        )  # fmt: skip
+
+    async def submit_task(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        wanted = decode_body(await request.body(), SubmitRequest)
+        spec = self._context.submission.spec(wanted, self._context.origin(request))
+        submitted = await self._context.coalescer.submit(spec)
+        headers = {"Location": f"{_TASKS}/{submitted.task_id}"}
+        if not submitted.duplicate:
+            view = task_view(_fresh(spec, self._context.clock.now()))
+            return json_answer(view, HTTPStatus.CREATED, headers)
+        older = self._context.readers.point.get(submitted.task_id)
+        if older is None:  # deleted in this very moment: the key is free again
+            raise unavailable(f"the task with idempotency_key '{spec.idempotency_key}' is going")
+        return json_answer(task_view(older), HTTPStatus.OK, headers)
+
+    async def get_task(self, request: Request) -> Response:
+        wait_seconds = decode_query(request, WaitQuery).wait_seconds
+        task = self._context.task(_id(request))
+        if wait_seconds > 0 and task.status not in TERMINAL:
+            await self._context.scheduler.wait_over([task.spec.id], wait_seconds)
+            task = self._context.task(task.spec.id)
+        return json_answer(task_view(task))
+
+    async def get_result(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        task = self._context.task(_id(request))
+        if task.status not in TERMINAL:
+            raise _conflict(
+                task, f"task {task.spec.id} is {task.status.value}, not over: ask again later, or "
+                "wait with POST /api/v1/tasks/results",
+            )  # fmt: skip
+        stored = self._context.readers.point.results([task.seq]).get(task.seq)
+        view = result_of(task, stored, self._context.clock.now())
+        if task.status is Status.COMPLETED and view.result is None:
+            raise ApiProblem(
+                HTTPStatus.GONE,
+                f"the result of task {task.spec.id} was kept for "
+                f"{task.spec.result_ttl_seconds:g} seconds after its end and is gone: fetch it "
+                "sooner, or raise result_ttl_seconds of the task",
+            )
+        return json_answer(view)
+
+    async def get_timeline(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        task = self._context.task(_id(request))
+        events = self._context.readers.point.timeline(task.seq)
+        return json_answer(TimelineAnswer(timeline_view(task, events)))
+
+    async def get_logs(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        task = self._context.task(_id(request))
+        parts = self._context.readers.point.logs(task.seq)
+        return json_answer(LogsAnswer([LogView(attempt, text) for attempt, text in parts]))
+
+    async def cancel_task(self, request: Request) -> Response:
+        await _take_nothing(request)
+        task_id = self._context.task(_id(request)).spec.id
+        answer = await self._context.request_or_refusal(CancelRequested(task_id))
+        task = self._context.task(task_id)
+        if isinstance(answer, Refused):
+            raise _conflict(
+                task, f"task {task_id} is {task.status.value}: what is over cannot be cancelled"
+            )
+        assert isinstance(answer, Moved)
+        running = answer.status is Status.RUNNING
+        return json_answer(task_view(task), HTTPStatus.ACCEPTED if running else HTTPStatus.OK)
+
+    async def retry_task(self, request: Request) -> Response:
+        await _take_nothing(request)
+        task_id = self._context.task(_id(request)).spec.id
+        answer = await self._context.scheduler.retry(task_id)
+        if isinstance(answer, Refused):
+            if answer.reason == "not_live":
+                raise unknown_tasks([task_id])
+            raise _conflict(self._context.task(task_id), f"task {task_id} is {answer.detail}")
+        return json_answer(task_view(self._context.task(task_id)))
+
+
+def _id(request: Request) -> str:
+    task_id: str = request.path_params["task_id"]
+    return task_id
+
+
+async def _take_nothing(request: Request) -> None:
+    decode_query(request, NoFields)
+    decode_body(await request.body(), NoFields)
+
+
+def _conflict(task: Task, detail: str) -> ApiProblem:
+    return ApiProblem(HTTPStatus.CONFLICT, detail, task_status=task.status.value)
+
+
+def _fresh(spec: TaskSpec, now: float) -> Task:
+    """The task as it was at its acceptance, without asking the store for it."""
+    task = Task(spec, 0, now, expires_at=spec.expires_at)
+    if spec.run_at is not None and spec.run_at > now:
+        task.status, task.due_at = Status.SCHEDULED, spec.run_at
+    return task
+
+

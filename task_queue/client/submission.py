@@ -1,0 +1,155 @@
+"""From a call, `submit(thumbnail, "cat.png", size=64, priority=8)`, to what the API reads.
+
+Here arguments become JSON, submit options are told from arguments, times become text, and many
+requests become batches. Nothing here knows how a batch is sent.
+"""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar, overload
+
+from msgspec import Raw
+
+from task_queue.clock import from_rfc3339, to_rfc3339
+from task_queue.codec import to_json
+from task_queue.tasks import SUBMIT_OPTIONS, TaskFunction
+from task_queue.wire import SubmitRequest
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: A batch ends at this many tasks, or at this many bytes of arguments if that comes first. A task
+#: whose own arguments are larger travels alone.
+MAX_BATCH_TASKS = 1_000
+MAX_BATCH_BYTES = 4_000_000
+
+
+@overload
+def submit_request(
+    function: TaskFunction[P, Any], /, *args: P.args, **kwargs: P.kwargs
+) -> SubmitRequest: ...
+@overload
+def submit_request(function: str, /, *args: Any, **kwargs: Any) -> SubmitRequest: ...
+def submit_request(function: Any, /, *args: Any, **kwargs: Any) -> SubmitRequest:
+    """One task for `Client.submit_many`, written like `Client.submit`.
+
+    Raises:
+        TypeError: `function` is neither a task nor a name.
+        NotJsonError: an argument has no JSON form; the message names it.
+        ValueError: run_at or expires_at is not a time with a time zone.
+    """
+    return _Template(function).request(args, kwargs)
+
+
+def requests_of(
+    function: TaskFunction[..., Any] | str, argument_lists: Iterable[tuple[Any, ...]]
+) -> list[SubmitRequest]:
+    """One request for each tuple of positional arguments.
+
+    Raises:
+        ValueError: the function has an idempotency_key among its options, which would make one
+            task of them all.
+        TypeError: an item is not a tuple.
+    """
+    template = _Template(function)
+    if template.options.get("idempotency_key") is not None:
+        raise ValueError(
+            "an idempotency_key would make one task of all these: use submit_many with "
+            "submit_request(..., idempotency_key=...) for each"
+        )
+    requests = []
+    for position, args in enumerate(argument_lists):
+        if not isinstance(args, tuple):
+            raise TypeError(
+                f"item {position} is a {type(args).__name__}: give each task's positional "
+                "arguments as a tuple, such as ('cat.png',)"
+            )
+        requests.append(template.request(args, {}))
+    return requests
+
+
+def batches(requests: Iterable[SubmitRequest]) -> Iterator[list[SubmitRequest]]:
+    """The requests in order, cut into batches that the API takes."""
+    batch: list[SubmitRequest] = []
+    size = 0
+    for request in requests:
+        weight = _bytes_of(request)
+        if batch and (len(batch) == MAX_BATCH_TASKS or size + weight > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(request)
+        size += weight
+    if batch:
+        yield batch
+
+
+def time_text(value: datetime | str, name: str) -> str:
+    """A moment as the API writes it; `name` is for the error.
+
+    Raises:
+        ValueError: not RFC 3339, or without a time zone.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(
+                f"{name}={value!r} has no time zone: use datetime.now(UTC) or the like"
+            )
+        return to_rfc3339(value.timestamp())
+    try:
+        from_rfc3339(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return value
+
+
+class _Template:
+    """What all submits of one function share: looked up once, however many there are."""
+
+    def __init__(self, function: Any) -> None:
+        self.options: dict[str, Any] = {}
+        self._parameters: list[str] = []
+        if isinstance(function, TaskFunction):
+            self._name = function.name
+            self.options = function.overrides
+            self._parameters = _positional(function)
+        elif isinstance(function, str):
+            self._name = function
+        else:
+            raise TypeError(
+                f"{function!r} is not a task: decorate it with @task, or give a task's name"
+            )
+
+    def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SubmitRequest:
+        options = dict(self.options)
+        named: dict[str, Raw] = {}
+        for name, value in kwargs.items():
+            if name in SUBMIT_OPTIONS:
+                options[name] = value
+            else:
+                named[name] = Raw(to_json(value, f"argument '{name}'"))
+        for name in ("run_at", "expires_at"):
+            if options.get(name) is not None:
+                options[name] = time_text(options[name], name)
+        return SubmitRequest(self._name, self._positional_json(args), named, **options)
+
+    def _positional_json(self, args: tuple[Any, ...]) -> list[Raw]:
+        known = self._parameters
+        return [
+            Raw(to_json(value, f"argument '{known[i]}'" if i < len(known) else f"argument {i + 1}"))
+            for i, value in enumerate(args)
+        ]
+
+
+def _positional(function: TaskFunction[..., Any]) -> list[str]:
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(function.function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind in kinds]
+
+
+def _bytes_of(request: SubmitRequest) -> int:
+    return sum(map(_raw_length, request.args)) + sum(map(_raw_length, request.kwargs.values()))
+
+
+def _raw_length(raw: Raw) -> int:
+    return memoryview(raw).nbytes

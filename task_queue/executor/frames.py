@@ -1,0 +1,151 @@
+"""What travels between a worker and its executor children, and how it is cut into frames.
+
+A frame is four bytes of length, big-endian, and that much msgpack. The worker sends many leases in
+one frame; a child sends one frame for each thing that happens, at once. Both sides import this
+module, so it must not import anything of either.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from task_queue.core.task import Lease, ProgressNote, Report
+from task_queue.tasks import TaskType
+
+#: A longer frame means that something else wrote to the pipe: any text reads as a longer one.
+MAX_FRAME_BYTES = 1 << 29
+_LENGTH_BYTES = 4
+
+
+class Boot(Struct, tag=True, array_like=True):
+    """The first frame to a child: how it is to be set up."""
+
+    executor: str  #: "process" or "async"
+    python_path: list[str]
+    task_modules: list[str]
+    log_cap_bytes: int
+    result_cap_bytes: int
+
+
+class RunLeases(Struct, tag=True, array_like=True):
+    """Run these in order. Each needs a start token of `generation` (see start_tokens.py)."""
+
+    generation: int
+    leases: list[Lease]
+
+
+class CancelAttempt(Struct, tag=True, array_like=True):
+    """Cancel a running coroutine. Only an "async" child is sent this."""
+
+    task_id: str
+    attempt: int
+
+
+class Importing(Struct, tag=True, array_like=True):
+    """A task module is about to be imported: the one to name if the child now dies."""
+
+    module: str
+
+
+class Ready(Struct, tag=True, array_like=True):
+    """All modules are imported; leases may come."""
+
+    task_types: list[TaskType]
+
+
+class Broken(Struct, tag=True, array_like=True):
+    """A task module cannot be imported; the child ends."""
+
+    module: str
+    error_type: str
+    message: str
+    traceback: str
+
+
+class Ended(Struct, tag=True, array_like=True):
+    """An attempt ended."""
+
+    report: Report
+
+
+class Progressed(Struct, tag=True, array_like=True):
+    """A running attempt says how far it is."""
+
+    note: ProgressNote
+
+
+class Wrote(Struct, tag=True, array_like=True):
+    """A running coroutine printed something. Not sent beyond the log cap."""
+
+    task_id: str
+    attempt: int
+    text: str
+
+
+ToChild = Boot | RunLeases | CancelAttempt
+FromChild = Importing | Ready | Broken | Ended | Progressed | Wrote
+
+F = TypeVar("F")
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def encode_frame(frame: ToChild | FromChild) -> bytes:
+    """`frame` as it goes into the pipe."""
+    payload = _ENCODER.encode(frame)
+    return len(payload).to_bytes(_LENGTH_BYTES) + payload
+
+
+class FrameReader(Generic[F]):
+    """Turns what was read from a pipe, cut anywhere, into whole frames."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[F]) -> None:
+        self._decode = decoder.decode
+        self._rest = bytearray()
+        self._needed = 0  #: bytes that `_rest` must have before looking at it is worth while
+
+    def feed(self, data: bytes) -> list[F]:
+        """Take in `data` and return the frames that are now complete.
+
+        Raises:
+            msgspec.MsgspecError, ValueError: the bytes are not frames; nothing more can be read from the pipe.
+        """
+        if not self._rest:
+            frames, used = self._split(data)
+            self._rest += data[used:]
+            return frames
+        self._rest += data
+        if len(self._rest) < self._needed:
+            return []
+        frames, used = self._split(bytes(self._rest))
+        del self._rest[:used]
+        return frames
+
+    def _split(self, data: bytes) -> tuple[list[F], int]:
+        frames: list[F] = []
+        view, start, size = memoryview(data), 0, len(data)
+        self._needed = 0
+        while size - start >= _LENGTH_BYTES:
+            body = start + _LENGTH_BYTES
+            end = body + int.from_bytes(view[start:body])
+            if end > size:
+                if end - start > MAX_FRAME_BYTES:
+                    raise msgspec.DecodeError(f"a frame of {end - start} bytes")
+                self._needed = end - start
+                break
+            frames.append(self._decode(view[body:end]))
+            start = end
+        return frames, start
+
+
+def to_child_reader() -> FrameReader[ToChild]:
+    """A reader of what the worker sends."""
+    decoder: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
+    return FrameReader(decoder)
+
+
+def from_child_reader() -> FrameReader[FromChild]:
+    """A reader of what a child sends."""
+    decoder: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
+    return FrameReader(decoder)

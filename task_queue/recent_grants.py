@@ -1,0 +1,53 @@
+"""Grants that a worker may ask for again, because their answer was lost on the way.
+
+A worker has more than one pull open and repeats one until it is answered. The machine holds a lease
+from the moment it is granted, so a grant that never arrives would leave its tasks RUNNING with a
+worker that does not know of them. A grant is kept here until the worker has told of its leases.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from task_queue.core.effects import Grant
+from task_queue.core.worker import WorkerState
+
+#: (worker id, incarnation, seq of the pull).
+PullId = tuple[str, str, int]
+
+
+class RecentGrants:
+    """For each living worker its last grant, and older ones with a lease that it still holds."""
+
+    def __init__(self) -> None:
+        self._by_worker: dict[str, list[Grant]] = {}
+
+    def get(self, pull: PullId) -> Grant | None:
+        """The grant that answered a pull."""
+        worker_id, incarnation, seq = pull
+        for grant in self._by_worker.get(worker_id, ()):
+            if (grant.incarnation, grant.seq) == (incarnation, seq):
+                return grant
+        return None
+
+    def take(self, grants: Iterable[Grant], workers: Mapping[str, WorkerState]) -> None:
+        """Keep the grants of a turn; `workers` are those alive after it."""
+        for worker_id in [w for w in self._by_worker if w not in workers]:
+            del self._by_worker[worker_id]
+        for grant in grants:
+            worker = workers.get(grant.worker_id)
+            if worker is None or worker.info.incarnation != grant.incarnation:
+                continue  # a worker that is gone is told so again when it asks again
+            kept = [old for old in self._by_worker.get(grant.worker_id, ()) if _counts(old, worker)]
+            self._by_worker[grant.worker_id] = [*kept, grant]
+
+
+def _counts(grant: Grant, worker: WorkerState) -> bool:
+    """Whether the grant tells of an attempt that has not ended."""
+    if grant.incarnation != worker.info.incarnation:
+        return False
+    leases = ((lease.task_id, lease.attempt) for lease in grant.leases)
+    held = worker.held
+    return any(
+        task_id in held and held[task_id].attempt == attempt
+        for task_id, attempt in chain(leases, grant.cancels)
+    )

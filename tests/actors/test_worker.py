@@ -1,0 +1,215 @@
+"""The worker's loop: real scheduler, fake executors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from actors.worker import Worker, WorkerRefused
+from task_queue.core.effects import Grant
+from task_queue.core.events import (
+    CancelRequested,
+    WorkerLost,
+    WorkerPulled,
+    WorkerStatusWanted,
+)
+from task_queue.core.status import Outcome, Status, WorkerStatus
+from task_queue.core.task import Progress, ProgressNote
+from task_queue.core.worker import WorkerInfo
+from task_queue.scheduler import Scheduler
+from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.store.memory import MemoryStore
+from task_queue.testing import FakeClock, task_spec
+from tests.actors.fake_executors import FakeExecutors, until
+
+pytestmark = pytest.mark.anyio
+
+
+class FlakyScheduler:
+    """Passes calls on, and cuts as many answers as it is told to."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.cut_answers = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._scheduler, name)
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        grant = await self._scheduler.pull(event)
+        if self.cut_answers and grant.leases:
+            self.cut_answers -= 1
+            raise SchedulerUnavailable("the connection was cut")
+        return grant
+
+
+@asynccontextmanager
+async def working(
+    scheduler: object, executors: FakeExecutors, clock: FakeClock, incarnation: str = "one"
+) -> AsyncIterator[tuple[Worker, "asyncio.Task[str]"]]:
+    info = WorkerInfo("w-1", incarnation, "pool", ("*",), executors.slots)
+    worker = Worker(info, scheduler, executors, clock)  # type: ignore[arg-type]  # a stand-in
+    executors.on_change = worker.on_change
+    task = asyncio.ensure_future(worker.run())
+    try:
+        yield worker, task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def submit(scheduler: Scheduler, count: int = 1) -> list[str]:
+    specs = [task_spec() for _ in range(count)]
+    await scheduler.submit(specs)
+    return [spec.id for spec in specs]
+
+
+def statuses(store: MemoryStore, task_ids: Sequence[str]) -> list[Status]:
+    return [task.status for task in store.find(task_ids).values()]
+
+
+async def test_runs_what_it_is_given_and_reports_it(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=2)
+    async with working(scheduler, executors, clock):
+        ids = await submit(scheduler, 3)
+        await until(lambda: len(executors.running) == 2)
+        executors.finish(ids[0])
+        await until(lambda: ids[2] in executors.running)
+        executors.finish(ids[1])
+        executors.finish(ids[2])
+        await until(lambda: statuses(store, ids) == [Status.COMPLETED] * 3)
+
+
+async def test_a_grant_whose_answer_was_cut_arrives_all_the_same(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors, flaky = FakeExecutors(), FlakyScheduler(scheduler)
+    flaky.cut_answers = 2
+    async with working(flaky, executors, clock):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        assert flaky.cut_answers == 0
+        assert store.find([task_id])[task_id].attempt == 1
+        executors.finish(task_id)
+        await until(lambda: statuses(store, [task_id]) == [Status.COMPLETED])
+
+
+async def test_cancel_reaches_a_worker_that_is_full(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        await scheduler.request(CancelRequested(task_id))
+        await until(lambda: statuses(store, [task_id]) == [Status.CANCELLED])
+        assert executors.cancelled == [(task_id, 1)]
+
+
+async def test_drain_finishes_what_runs_then_ends(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock) as (_, task):
+        running, waiting = await submit(scheduler, 2)
+        await until(lambda: running in executors.running)
+        await scheduler.request(WorkerStatusWanted("w-1", WorkerStatus.DRAINING))
+        executors.finish(running)
+        assert await asyncio.wait_for(task, 5) == "drained"
+        assert statuses(store, [running, waiting]) == [Status.COMPLETED, Status.QUEUED]
+        assert (await scheduler.read()).workers == []
+
+
+async def test_shut_down_hands_back_what_runs_without_using_up_an_attempt(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock) as (worker, task):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        await asyncio.wait_for(worker.shut_down(7.0), 5)
+        assert await asyncio.wait_for(task, 5) == "drained"
+        assert executors.stopped_with in (7.0, 0.0)
+        kept = store.find([task_id])[task_id]
+        assert (kept.status, kept.failures, kept.deaths) == (Status.QUEUED, 0, 0)
+
+
+async def test_a_worker_that_was_declared_lost_stops_everything(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock) as (_, task):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        await scheduler.request(WorkerLost("w-1", "one", "somebody thought so"))
+        assert await asyncio.wait_for(task, 5) == "dismissed"
+        assert executors.stopped_with == 0.0
+        assert store.find([task_id])[task_id].status is Status.RETRYING
+
+
+async def test_a_second_worker_with_the_same_id_is_refused(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    async with working(scheduler, FakeExecutors(), clock):
+        await until_registered(scheduler)
+        async with working(scheduler, FakeExecutors(), clock, incarnation="two") as (_, second):
+            with pytest.raises(WorkerRefused, match="'w-1' belongs to a living worker"):
+                await asyncio.wait_for(second, 5)
+
+
+async def test_a_new_scheduler_learns_what_the_worker_holds(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        restart(scheduler)
+        await until_registered(scheduler)
+        executors.finish(task_id)
+        await until(lambda: statuses(store, [task_id]) == [Status.COMPLETED])
+        assert store.find([task_id])[task_id].attempt == 1
+
+
+async def test_progress_is_told_while_the_task_runs(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        executors.tell_progress(ProgressNote(task_id, 1, Progress(0.5, "half")))
+        await until(lambda: store.find([task_id])[task_id].progress is not None)
+        assert store.find([task_id])[task_id].progress == Progress(0.5, "half")
+
+
+async def test_a_failed_attempt_is_counted(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        executors.finish(task_id, Outcome.FAILED)
+        await until(lambda: statuses(store, [task_id]) == [Status.FAILED])
+        assert (await scheduler.read()).workers[0].failed == 1
+
+
+def restart(scheduler: Scheduler) -> None:
+    """What happens when a commit fails: the machine is built anew from the store."""
+    scheduler._start_over([], RuntimeError("a commit failed"))
+
+
+async def until_registered(scheduler: Scheduler) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                reading = await scheduler.read()
+            except SchedulerUnavailable:
+                reading = None
+            if reading is not None and reading.workers:
+                return
+            await asyncio.sleep(0.001)
