@@ -1,0 +1,1 @@
+"""The Python client over HTTP: `Client` and `AsyncClient`, which share all but the sending."""
