@@ -10,8 +10,8 @@ from serve_app.catalogue import Catalogue
 from serve_app.fleet import SHOWN_LOST_SECONDS, lost_lately
 from serve_app.nearest import shown
 from serve_app.problems import ApiProblem, refusal
-from serve_app.reading_cache import ReadingCache
 from serve_app.readers import Readers
+from serve_app.reading_cache import ReadingCache
 from serve_app.request_edge import request_id_of, traceparent_of
 from serve_app.submission import Origin, Submission
 from serve_app.submit_coalescer import SubmitCoalescer
@@ -117,7 +117,7 @@ def checked_id(task_id: str) -> str:
         raise ApiProblem(
             HTTPStatus.NOT_FOUND,
             f"{shown(task_id)} is not a task id: one looks like "
-            "019b2c3d-4e5f-7a6b-8c9d-0e1f2a3b4c5d, in lower case, as POST /api/v1/tasks returned it",
+            "019b2c3d-4e5f-7a6b-8c9d-0e1f2a3b4c5d, in lower case; POST /api/v1/tasks returned it",
         )
     return task_id
 

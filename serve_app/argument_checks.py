@@ -61,8 +61,7 @@ def _missing(task_type: TaskType, given: set[str], kwargs: dict[str, Raw]) -> li
             names.append(parameter.name)
     if not names:
         return []
-    text = f"{', '.join(names)} missing: {_shown(task_type)} needs {'it' if len(names) == 1 else 'them'}"
-    return [Complaint("args", text)]
+    return [Complaint("args", f"{_shown(task_type)} also needs {', '.join(names)}")]
 
 
 def _type_complaints(field: str, parameter: Parameter, value: Raw) -> list[Complaint]:

@@ -4,11 +4,10 @@ Read again at most every two seconds, and at once when a name is asked for that 
 that a task can be submitted in the moment after its pool was declared.
 """
 
+from serve_app.readers import Readers
 from task_queue.clock import Clock
 from task_queue.store.query import Pool
 from task_queue.tasks import TaskType
-
-from serve_app.readers import Readers
 
 _MAX_AGE_SECONDS = 2.0
 

@@ -17,7 +17,7 @@ from msgspec import Struct, inspect
 from serve_app.nearest import hint
 from serve_app.problems import ApiProblem
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
@@ -47,7 +47,7 @@ def decode_json(body: bytes, shape: type[T], where: str = "") -> T:
     try:
         if not body.isascii():
             body.decode()  # msgspec does not look into the parts that it leaves undecoded
-        return _decoder(shape).decode(body)
+        decoded: T = _decoder(shape).decode(body)
     except msgspec.ValidationError as error:
         detail = explain(str(error), shape, where)
         raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from None
@@ -59,6 +59,7 @@ def decode_json(body: bytes, shape: type[T], where: str = "") -> T:
     except RecursionError:
         detail = "the body is nested too deeply: flatten it"
         raise ApiProblem(HTTPStatus.BAD_REQUEST, detail) from None
+    return decoded
 
 
 def decode_query(request: Request, shape: type[T]) -> T:
@@ -96,7 +97,9 @@ def explain(message: str, shape: Any, where: str = "") -> str:
         return f"{_join(place, field)}: unknown; {hint(field, _fields_at(shape, path), 'fields')}"
     if missing := _MISSING.fullmatch(what):
         return f"{_join(place, missing['field'])}: is required and missing"
-    return f"{place or 'body'}: {what[:1].lower()}{what[1:]}"
+    choices = _as(_type_at(shape, path), inspect.LiteralType)
+    cure = f"; give one of {', '.join(map(str, choices.values))}" if choices else ""
+    return f"{place or 'body'}: {what[:1].lower()}{what[1:]}{cure}"
 
 
 def _join(place: str, field: str) -> str:
@@ -110,12 +113,12 @@ def _not_json(reason: str) -> str:
 
 
 @cache
-def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
 
 
 @cache
-def _empty(shape: type[Any]) -> bytes:
+def _empty(shape: Any) -> bytes:
     """What no body at all stands for: an object without fields, if the shape allows that."""
     try:
         msgspec.json.decode(b"{}", type=shape)
@@ -125,7 +128,7 @@ def _empty(shape: type[Any]) -> bytes:
 
 
 @cache
-def _list_fields(shape: type[Any]) -> frozenset[str]:
+def _list_fields(shape: Any) -> frozenset[str]:
     info = inspect.type_info(shape)
     assert isinstance(info, inspect.StructType)
     return frozenset(f.encode_name for f in info.fields if _as(f.type, inspect.ListType))
@@ -133,14 +136,21 @@ def _list_fields(shape: type[Any]) -> frozenset[str]:
 
 def _fields_at(shape: Any, path: str) -> Sequence[str]:
     """The fields of the object at `path` within `shape`."""
+    struct = _as(_type_at(shape, path), inspect.StructType)
+    return [field.encode_name for field in struct.fields] if struct else []
+
+
+def _type_at(shape: Any, path: str) -> Any:
+    """What msgspec knows of the value at `path` within `shape`; None if the path leads nowhere."""
     info: Any = inspect.type_info(shape)
     for token in _TOKEN.findall(path):
         if token.startswith("[") and (items := _as(info, inspect.ListType)):
             info = items.item_type
         elif struct := _as(info, inspect.StructType):
             info = next((f.type for f in struct.fields if f.encode_name == token), None)
-    struct = _as(info, inspect.StructType)
-    return [field.encode_name for field in struct.fields] if struct else []
+        else:
+            return None
+    return info
 
 
 def _as(info: Any, kind: Any) -> Any:

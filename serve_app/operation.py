@@ -16,7 +16,7 @@ from msgspec import Struct
 from task_queue.wire import Problem
 
 _REF = "#/components/schemas/{name}"
-_PATH_PARAMETER = re.compile(r"{(\w+)}")
+_PATH_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
 Handler = Callable[[Request], Awaitable[Response]]
 

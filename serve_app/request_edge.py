@@ -76,7 +76,7 @@ def request_id_of(request: Request) -> str:
 
 
 def traceparent_of(request: Request) -> str | None:
-    """The caller's W3C trace context, if it sent a valid one; the standard says to ignore others."""
+    """The caller's W3C trace context, if valid; the standard says to ignore others."""
     text = request.headers.get("traceparent", "")
     return text if _TRACEPARENT.fullmatch(text) else None
 

@@ -1,6 +1,7 @@
 """The dead-letter queue: run its tasks again, or delete them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from fastapi import Request, Response
 
@@ -21,7 +22,7 @@ class DlqRoutes:
 
     def operations(self) -> Iterable[Operation]:
         """What is offered."""
-        count = {
+        count: dict[str, Any] = {
             "tag": "dead letters", "answer": CountAnswer, "answer_example": examples.COUNT,
             "problems": (400, 422, 503),
         }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request, Response
 
@@ -24,7 +25,7 @@ from task_queue.wire import (
     TaskTypeView,
 )
 
-_QUEUE = "/api/v1/queues/{queue}"
+_QUEUE = "/api/v1/queues/{queue:path}"  # a queue may have a slash in its name
 
 
 class QueueRoutes:
@@ -35,7 +36,10 @@ class QueueRoutes:
 
     def operations(self) -> Iterable[Operation]:
         """What is offered."""
-        paused = {"answer": QueuePausedView, "answer_example": examples.QUEUE_PAUSED}
+        paused: dict[str, Any] = {
+            "answer": QueuePausedView,
+            "answer_example": examples.QUEUE_PAUSED,
+        }
         yield Operation(
             method="GET", path="/api/v1/queues", handler=self.list_queues, tag="queues",
             summary="List the queues with their depths", answer=QueuesAnswer,

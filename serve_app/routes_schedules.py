@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Literal, cast
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from msgspec.structs import replace
@@ -26,7 +27,7 @@ from task_queue.next_firing import cron_problem, next_firing
 from task_queue.wire import ScheduleRequest, SchedulesAnswer, ScheduleView, SubmitRequest
 
 _SCHEDULES = "/api/v1/schedules"
-_SCHEDULE = f"{_SCHEDULES}/{{schedule_id}}"
+_SCHEDULE = f"{_SCHEDULES}/{{schedule_id:path}}"
 
 #: What makes no sense for a task that is submitted again and again.
 _ONCE_ONLY = ("run_at", "delay_seconds", "expires_at", "idempotency_key")
@@ -84,7 +85,9 @@ class ScheduleRoutes:
             _take_over_history(schedule, older)
         await self._context.request(ScheduleSaved(schedule))
         status = HTTPStatus.CREATED if older is None else HTTPStatus.OK
-        return json_answer(_view(schedule), status, {"Location": f"{_SCHEDULES}/{schedule.id}"})
+        return json_answer(
+            _view(schedule), status, {"Location": f"{_SCHEDULES}/{quote(schedule.id)}"}
+        )
 
     async def delete_schedule(self, request: Request) -> Response:
         decode_query(request, NoFields)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from fastapi import Request, Response
 
@@ -25,7 +26,11 @@ class SearchRoutes:
 
     def operations(self) -> Iterable[Operation]:
         """What is offered."""
-        page = {"answer": TaskPage, "answer_example": examples.TASK_PAGE, "problems": (422, 503)}
+        page: dict[str, Any] = {
+            "answer": TaskPage,
+            "answer_example": examples.TASK_PAGE,
+            "problems": (422, 503),
+        }
         yield Operation(
             method="GET", path="/api/v1/tasks", handler=self.list_tasks, tag="tasks",
             summary="List tasks, newest first", query=ListQuery, **page,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Request, Response
 from msgspec import Meta, Struct
@@ -47,7 +47,7 @@ class TaskRoutes:
 
     def operations(self) -> Iterable[Operation]:
         """What is offered."""
-        view = {"tag": "tasks", "answer": TaskView, "answer_example": examples.TASK}
+        view: dict[str, Any] = {"tag": "tasks", "answer": TaskView, "answer_example": examples.TASK}
         yield Operation(
             method="POST", path=_TASKS, handler=self.submit_task, summary="Submit a task",
             body=SubmitRequest, body_example=examples.SUBMIT, status=201,
@@ -182,5 +182,3 @@ def _fresh(spec: TaskSpec, now: float) -> Task:
     if spec.run_at is not None and spec.run_at > now:
         task.status, task.due_at = Status.SCHEDULED, spec.run_at
     return task
-
-

@@ -2,11 +2,12 @@
 
 A call costs the scheduler about as much for one task as for a hundred, so this is what makes many
 callers that submit one task each as cheap as one that submits a batch. It must not make them share
-their fate: if a shared call is refused, its tasks are sent again by queue, and those of a queue that
-is refused one by one.
+their fate: if a shared call is refused, its tasks are sent again by queue, and those of a queue
+that is refused one by one.
 """
 
 import asyncio
+from collections import deque
 
 from msgspec import Struct
 
@@ -36,7 +37,7 @@ class SubmitCoalescer:
 
     def __init__(self, scheduler: SchedulerApi) -> None:
         self._scheduler = scheduler
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
         self._sender: asyncio.Task[None] | None = None
 
     async def submit(self, spec: TaskSpec) -> Submitted:
@@ -60,14 +61,12 @@ class SubmitCoalescer:
     def _take(self) -> list[_Waiting]:
         """The next that fit into one call, without those whose callers have gone away."""
         taken: list[_Waiting] = []
-        size = count = 0
-        for count, one in enumerate(self._waiting, 1):
-            size += len(one.spec.arguments)
+        size = 0
+        while self._waiting and len(taken) < _MOST_TASKS and size < _MOST_BYTES:
+            one = self._waiting.popleft()
             if not one.future.cancelled():
                 taken.append(one)
-            if len(taken) == _MOST_TASKS or size >= _MOST_BYTES:
-                break
-        del self._waiting[:count]
+                size += len(one.spec.arguments)
         return taken
 
     async def _send(self, some: list[_Waiting]) -> None:
@@ -82,8 +81,10 @@ class SubmitCoalescer:
         if not isinstance(answer, Refused):
             duplicates = set(answer.duplicates)
             for position, (one, task_id) in enumerate(zip(some, answer.task_ids, strict=True)):
+                # A call that was repeated on the way finds its own tasks: those are not older.
+                older = position in duplicates and task_id != one.spec.id
                 if not one.future.done():
-                    one.future.set_result(Submitted(task_id, position in duplicates))
+                    one.future.set_result(Submitted(task_id, older))
         elif len(some) == 1:
             _fail(some, refusal(answer))
         else:

@@ -18,8 +18,8 @@ def next_firing(schedule: Schedule, after: float) -> float:
     if schedule.interval_seconds is not None:
         step = schedule.interval_seconds
         missed = max(0, int((after - schedule.next_run_at) // step))
-        moment = schedule.next_run_at + (missed + 1) * step
-        return moment if moment > after else moment + step  # a fraction of seconds was rounded
+        following = schedule.next_run_at + (missed + 1) * step
+        return following if following > after else following + step  # fractions are rounded
     assert schedule.cron is not None
     start = datetime.fromtimestamp(after, UTC).astimezone(ZoneInfo(schedule.timezone))
     moment = next(CronSim(schedule.cron, start))

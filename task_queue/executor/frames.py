@@ -109,7 +109,7 @@ class FrameReader(Generic[F]):
         """Take in `data` and return the frames that are now complete.
 
         Raises:
-            msgspec.MsgspecError, ValueError: the bytes are not frames; nothing more can be read from the pipe.
+            msgspec.MsgspecError, ValueError: these are not frames; the pipe is of no more use.
         """
         if not self._rest:
             frames, used = self._split(data)

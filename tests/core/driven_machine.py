@@ -138,9 +138,7 @@ class DrivenMachine:
 
     def grant(self, worker_id: str = "w1", seq: int | None = None) -> Grant | None:
         """The last turn's grant to a worker."""
-        found = [
-            g for g in self.last.grants if g.worker_id == worker_id and seq in (None, g.seq)
-        ]
+        found = [g for g in self.last.grants if g.worker_id == worker_id and seq in (None, g.seq)]
         assert len(found) <= 1, f"one pull, {len(found)} answers"
         return found[0] if found else None
 

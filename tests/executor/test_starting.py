@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,19 @@ def test_users_code_finds_task_queue_and_its_own_folders_only(
         assert seen["argv"] == []
 
     play(story, env={"BROKEN_IF": "/nowhere"})
+
+
+def test_a_child_is_light() -> None:
+    heavy = ("asyncio", "httpx", "pydantic", "rich", "socket", "logging", "subprocess", "pathlib")
+    script = (
+        "import task_queue.executor.child, task_queue.builtin_tasks, sys; "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {script}"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
 
 
 def test_a_python_path_may_list_the_root_itself(play: Play) -> None:

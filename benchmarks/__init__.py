@@ -1,0 +1,1 @@
+"""One file a question. Each prints machine, versions and percentiles, and writes JSON."""

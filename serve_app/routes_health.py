@@ -1,0 +1,183 @@
+"""Is it well? For load balancers, Kubernetes, and people with curl.
+
+Every check has a time limit of its own, so that /health answers within a second however sick the
+parts are. Liveness asks only whether this process answers: a sick store must not get it restarted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from http import HTTPStatus
+from typing import TypeVar
+
+from fastapi import Request, Response
+from msgspec import Struct
+
+from serve_app import dashboard_shapes as shapes
+from serve_app.answers import json_answer
+from serve_app.api_context import ApiContext
+from serve_app.decoding import NoFields, decode_query
+from serve_app.operation import Operation
+from serve_app.routes_analytics import worker_counts
+from task_queue.clock import to_rfc3339
+from task_queue.core.worker import WorkerInfo
+from task_queue.scheduler_api import SchedulerReading
+
+T = TypeVar("T")
+
+_HEALTHY, _DEGRADED, _UNHEALTHY = "healthy", "degraded", "unhealthy"
+_NOT_CONFIGURED = "not_configured"
+
+
+class _Sick(Exception):
+    """A part does not answer, or says that it cannot."""
+
+
+class _Database(Struct):
+    status: str
+    latency_ms: float
+    detail: str = ""
+
+
+class HealthRoutes:
+    """Handlers for health."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def operations(self) -> Iterable[Operation]:
+        """What is offered."""
+        sick = {503: "Unhealthy; the body is of the same shape"}
+        yield Operation(
+            method="GET", path="/health", handler=self.get_health, tag="health",
+            summary="Everything", answer=shapes.Health, answer_example=_HEALTH_EXAMPLE, also=sick,
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/health/live", handler=self.get_liveness, tag="health",
+            summary="This process answers", answer=shapes.Alive,
+            answer_example=shapes.Alive("alive", 7200.0),
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/api/v1/health/database", handler=self.get_database_health,
+            tag="health", summary="The store", answer=shapes.DatabaseHealth, also=sick,
+            answer_example=shapes.DatabaseHealth("healthy", shapes.ConnectionPool(1, 2, 3), 5.2),
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/api/v1/health/redis", handler=self.get_redis_health, tag="health",
+            summary="Redis, if it is configured", answer=shapes.RedisHealth,
+            answer_example=shapes.RedisHealth(_NOT_CONFIGURED, None, None, None),
+        )  # fmt: skip
+        yield Operation(
+            method="GET", path="/api/v1/health/workers", handler=self.get_worker_health,
+            tag="health", summary="The scheduler and the workers", answer=shapes.WorkersHealth,
+            answer_example=shapes.WorkersHealth("healthy", 5, 8, 7, 1), also=sick,
+        )  # fmt: skip
+
+    async def get_health(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        database, workers = await asyncio.gather(self._database(), self._workers())
+        checks = shapes.HealthChecks(
+            shapes.DatabaseCheck(database.status, database.latency_ms, database.detail),
+            shapes.RedisCheck(_NOT_CONFIGURED, None),
+            shapes.WorkersCheck(
+                workers.status, workers.active_workers, workers.total_workers, workers.detail
+            ),
+            shapes.ApiCheck(_HEALTHY, self._uptime()),
+        )
+        status = _worst(database.status, workers.status)
+        now = to_rfc3339(self._context.clock.now())
+        return _report(shapes.Health(status, self._context.version, now, checks), status)
+
+    async def get_liveness(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        return json_answer(shapes.Alive("alive", self._uptime()))
+
+    async def get_database_health(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        database = await self._database()
+        active, total = self._context.readers.connections()
+        pool = shapes.ConnectionPool(active, total - active, total)
+        health = shapes.DatabaseHealth(database.status, pool, database.latency_ms, database.detail)
+        return _report(health, database.status)
+
+    async def get_redis_health(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        return json_answer(shapes.RedisHealth(_NOT_CONFIGURED, None, None, None))
+
+    async def get_worker_health(self, request: Request) -> Response:
+        decode_query(request, NoFields)
+        workers = await self._workers()
+        return _report(workers, workers.status)
+
+    async def _database(self) -> _Database:
+        begun = self._context.clock.monotonic()
+        status, detail = _HEALTHY, ""
+        try:
+            await self._in_time(self._context.readers.ping(), "the store")
+        except _Sick as error:
+            status, detail = _UNHEALTHY, str(error)
+        latency_ms = round((self._context.clock.monotonic() - begun) * 1000, 1)
+        return _Database(status, latency_ms, detail)
+
+    async def _workers(self) -> shapes.WorkersHealth:
+        lost_soon = asyncio.ensure_future(self._lost())  # both are asked in the same second
+        try:
+            reading = await self._in_time(self._context.reading(), "the scheduler")
+        except _Sick as error:
+            lost_soon.cancel()
+            return shapes.WorkersHealth(_UNHEALTHY, 0, 0, 0, 0, str(error))
+        lost, detail = await lost_soon
+        counts = worker_counts(reading, lost)
+        living = counts.total - counts.lost
+        status = _HEALTHY
+        if counts.active == 0 and (waiting := _startable(reading)):
+            status = _DEGRADED
+            detail = f"{waiting} tasks wait and no worker is active"
+        return shapes.WorkersHealth(
+            status, counts.active, counts.total, living, counts.lost, detail
+        )
+
+    async def _lost(self) -> tuple[list[WorkerInfo], str]:
+        """Lost workers, and why they are not known, if they are not."""
+        try:
+            return await self._in_time(self._context.lost_workers(), "the store"), ""
+        except _Sick as error:  # the database check says so too, and louder
+            return [], f"lost workers are not counted: {error}"
+
+    async def _in_time(self, answer: Awaitable[T], who: str) -> T:
+        limit = self._context.check_seconds
+        try:
+            return await asyncio.wait_for(answer, limit)
+        except TimeoutError:
+            raise _Sick(f"{who} did not answer within {limit:g} s") from None
+        except Exception as error:  # whatever it is, that part is sick
+            raise _Sick(str(error) or type(error).__name__) from error
+
+    def _uptime(self) -> float:
+        return round(self._context.clock.monotonic() - self._context.started_at, 3)
+
+
+def _startable(reading: SchedulerReading) -> int:
+    """Tasks that could start if there were a worker."""
+    return sum(sum(state.waiting) for state in reading.queues if not state.paused)
+
+
+def _worst(*statuses: str) -> str:
+    return next((s for s in (_UNHEALTHY, _DEGRADED) if s in statuses), _HEALTHY)
+
+
+def _report(health: Struct, status: str) -> Response:
+    sick = status == _UNHEALTHY
+    return json_answer(health, HTTPStatus.SERVICE_UNAVAILABLE if sick else HTTPStatus.OK)
+
+
+_HEALTH_EXAMPLE = shapes.Health(
+    _HEALTHY,
+    "1.0.0",
+    "2026-01-25T14:00:00.000Z",
+    shapes.HealthChecks(
+        shapes.DatabaseCheck(_HEALTHY, 5.0),
+        shapes.RedisCheck(_NOT_CONFIGURED, None),
+        shapes.WorkersCheck(_HEALTHY, 5, 8),
+        shapes.ApiCheck(_HEALTHY, 7200.0),
+    ),
+)

@@ -1,0 +1,401 @@
+"""Workers come, pull, fall silent, come back, are paused and drained."""
+
+from collections.abc import Callable
+
+import pytest
+
+from task_queue.core import events as ev
+from task_queue.core.effects import Done, Grant, Refused, Registered
+from task_queue.core.settings import Rules
+from task_queue.core.status import Outcome, Status, WorkerStatus
+from tests.core.driven_machine import DrivenMachine, ended, failed, refusal, succeeded
+
+# ---- registration --------------------------------------------------------------------------
+
+
+def test_a_worker_is_welcomed_with_the_periods_it_must_keep(
+    make_machine: Callable[[Rules], DrivenMachine],
+) -> None:
+    machine = make_machine(Rules(lease_seconds=30.0, poll_seconds=7.0))
+    assert machine.register() == Registered(30.0, 7.0)
+    assert machine.infos["w1"].registered_at == machine.now
+
+
+def test_registering_again_changes_nothing(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    assert isinstance(machine.register(), Registered)
+    assert not machine.last.changes
+    assert machine.holds() == {lease.task_id}
+
+
+def test_a_second_worker_under_a_living_worker_s_id_is_refused(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    answer = machine.register(incarnation="b")
+    assert isinstance(answer, Refused)
+    assert answer.reason == "duplicate_worker"
+    assert "'w1'" in answer.detail
+    assert machine.holds() == {lease.task_id}
+
+
+def test_a_new_process_may_take_the_id_of_one_that_is_gone(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.handle(ev.WorkerLost("w1", "a", "process died"))
+    assert isinstance(machine.register(incarnation="b"), Registered)
+    assert machine.tasks[lease.task_id].deaths == 1
+    assert machine.infos["w1"].incarnation == "b"
+    assert machine.infos["w1"].ended_at is None
+
+
+def test_after_a_restart_a_new_process_need_not_wait_for_the_old_one(
+    machine: DrivenMachine,
+) -> None:
+    lease = machine.start()
+    machine.restart()
+    assert isinstance(machine.register(incarnation="b"), Registered)
+    assert machine.tasks[lease.task_id].deaths == 1
+    assert machine.status(lease.task_id) is Status.RETRYING
+    assert machine.infos["w1"].restarts == 1
+
+
+# ---- pulls ---------------------------------------------------------------------------------
+
+
+def test_a_pull_with_nothing_to_say_is_answered_after_the_poll_period(
+    machine: DrivenMachine,
+) -> None:
+    machine.register()
+    assert machine.pull() is None
+    assert machine.tick(4.9).grants == []
+    assert machine.tick(0.1).grants == [Grant("w1", "a", 1)]
+    assert machine.tick(1).grants == []
+
+
+def test_a_parked_pull_is_answered_by_the_task_that_comes(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.pull()
+    task_id = machine.submit()
+    grant = machine.grant()
+    assert grant is not None
+    assert [lease.task_id for lease in grant.leases] == [task_id]
+
+
+def test_a_newer_pull_answers_the_older_one_empty_and_takes_its_place(
+    machine: DrivenMachine,
+) -> None:
+    machine.register()
+    machine.pull()
+    assert machine.pull() is None
+    assert machine.last.grants == [Grant("w1", "a", 1)]
+    task_id = machine.submit()
+    grant = machine.grant(seq=2)
+    assert grant is not None
+    assert [lease.task_id for lease in grant.leases] == [task_id]
+
+
+def test_a_pull_that_is_repeated_while_parked_stays_parked(machine: DrivenMachine) -> None:
+    machine.register()
+    event = machine.pull_event()
+    machine.handle(event)
+    assert machine.handle(event).grants == []
+    machine.submit()
+    assert machine.grant(seq=event.seq) is not None
+
+
+def test_a_pull_that_was_overtaken_is_answered_empty_and_its_reports_count(
+    machine: DrivenMachine,
+) -> None:
+    lease = machine.start()
+    waiting = machine.submit()
+    late = machine.pull_event(want=5, reports=[succeeded(lease)])
+    newest = machine.pull_event(want=0)
+    machine.handle(newest)
+    machine.handle(late)
+    assert machine.status(lease.task_id) is Status.COMPLETED
+    assert machine.last.grants == [Grant("w1", "a", late.seq)]
+    # The newest pull wants nothing, and is still open.
+    assert machine.status(waiting) is Status.QUEUED
+    assert machine.tick(5).grants == [Grant("w1", "a", newest.seq)]
+
+
+def test_a_pull_of_a_worker_that_is_not_known_is_told_so(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.pull(incarnation="zombie")
+    assert machine.last.grants == [Grant("w1", "zombie", 1, order="gone")]
+    machine.pull("nobody")
+    assert machine.last.grants == [Grant("nobody", "a", 1, order="gone")]
+
+
+# ---- read-ahead and spread -----------------------------------------------------------------
+
+
+def test_a_worker_holds_no_more_leases_than_it_wants(machine: DrivenMachine) -> None:
+    machine.register(slots=4)
+    machine.submit_all(*[{}] * 9)
+    assert len(machine.leases(want=6)) == 6
+    assert machine.leases(want=6) == []
+    assert machine.leases(want=4) == []
+    assert len(machine.leases(want=8)) == 2
+
+
+def test_what_ended_makes_room_in_the_same_pull(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    following = machine.submit()
+    grant = machine.pull(want=1, reports=[succeeded(lease)])
+    assert grant is not None
+    assert [x.task_id for x in grant.leases] == [following]
+
+
+def test_slots_of_all_workers_are_filled_before_anybody_reads_ahead(
+    machine: DrivenMachine,
+) -> None:
+    for worker_id in ("w1", "w2", "w3"):
+        machine.register(worker_id, slots=2)
+        machine.pull(worker_id, want=4)
+    machine.submit_all(*[{}] * 6)
+    assert [len(machine.holds(w)) for w in ("w1", "w2", "w3")] == [2, 2, 2]
+
+
+def test_read_ahead_is_filled_when_all_slots_are(machine: DrivenMachine) -> None:
+    for worker_id in ("w1", "w2"):
+        machine.register(worker_id, slots=2)
+        machine.pull(worker_id, want=3)
+    machine.submit_all(*[{}] * 9)
+    assert [len(machine.holds(w)) for w in ("w1", "w2")] == [3, 3]
+
+
+def test_one_grant_carries_slots_and_read_ahead(machine: DrivenMachine) -> None:
+    machine.register(slots=1)
+    ids = machine.submit_all({}, {}, {})
+    assert [lease.task_id for lease in machine.leases(want=3)] == ids
+
+
+# ---- silence and death ---------------------------------------------------------------------
+
+
+def test_a_silent_worker_is_lost_and_its_tasks_run_again(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.tick(14.9)
+    assert machine.status(lease.task_id) is Status.RUNNING
+    machine.tick(0.1)
+    assert machine.status(lease.task_id) is Status.RETRYING
+    assert machine.infos["w1"].status is WorkerStatus.LOST
+    assert "silent" in machine.infos["w1"].end_cause
+    assert machine.tasks[lease.task_id].deaths == 1
+    error = machine.tasks[lease.task_id].error
+    assert error is not None
+    assert error.type == "WorkerLost"
+
+
+def test_every_pull_is_a_sign_of_life(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    for _ in range(6):
+        machine.tick(4.9)
+        machine.pull()
+    assert machine.status(lease.task_id) is Status.RUNNING
+
+
+def test_the_machine_wants_to_be_called_when_a_worker_may_be_lost(machine: DrivenMachine) -> None:
+    machine.start()
+    assert machine.machine.next_time() == machine.now + 15.0
+    machine.pull()
+    assert machine.machine.next_time() == machine.now + 5.0
+
+
+def test_a_lost_worker_s_open_pull_is_told_so(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.pull()
+    fx = machine.handle(ev.WorkerLost("w1", "a", "process died"))
+    assert fx.grants == [Grant("w1", "a", 1, order="gone")]
+    assert machine.infos["w1"].ended_at == machine.now
+    assert machine.infos["w1"].end_cause == "process died"
+
+
+def test_reports_of_a_lost_worker_are_void(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.handle(ev.WorkerLost("w1", "a", "silent"))
+    machine.report(succeeded(lease))
+    assert machine.status(lease.task_id) is Status.RETRYING
+    assert machine.last.grants[0].order == "gone"
+
+
+def test_the_death_of_an_earlier_incarnation_is_no_news(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.handle(ev.WorkerLost("w1", "earlier", "process died"))
+    assert machine.holds() == {lease.task_id}
+    machine.handle(ev.WorkerLost("nobody", "a", "process died"))
+
+
+def test_deregistering_gives_the_tasks_back_in_their_order(machine: DrivenMachine) -> None:
+    machine.register(slots=3)
+    ids = machine.submit_all({}, {}, {}, {})
+    machine.leases(want=3)
+    machine.handle(ev.WorkerDeregistered("w1", "a"))
+    assert all(machine.tasks[i].deaths == 0 for i in ids)
+    machine.register("w2", slots=9)
+    assert [lease.task_id for lease in machine.leases("w2", want=9)] == ids
+    assert machine.infos["w1"].end_cause == "deregistered"
+
+
+def test_deregistering_another_incarnation_changes_nothing(machine: DrivenMachine) -> None:
+    machine.register()
+    assert machine.ask(ev.WorkerDeregistered("w1", "earlier")) == Done()
+    assert "w1" in machine.machine.workers
+
+
+# ---- restart of the scheduler --------------------------------------------------------------
+
+
+def test_after_a_restart_a_worker_is_asked_what_it_holds_and_gets_nothing_before(
+    machine: DrivenMachine,
+) -> None:
+    machine.start()
+    machine.submit()
+    machine.restart()
+    grant = machine.pull(want=5)
+    assert grant is not None
+    assert (grant.order, grant.leases) == ("resync", [])
+
+
+def test_what_the_worker_holds_goes_on(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.restart()
+    machine.handle(ev.WorkerResumed("w1", "a", [(lease.task_id, lease.attempt)]))
+    assert machine.holds() == {lease.task_id}
+    machine.report(succeeded(lease))
+    assert machine.status(lease.task_id) is Status.COMPLETED
+
+
+def test_what_never_arrived_is_given_to_others(machine: DrivenMachine) -> None:
+    machine.register(slots=3)
+    ids = machine.submit_all({}, {}, {})
+    leases = machine.leases(want=3)
+    machine.restart()
+    machine.handle(ev.WorkerResumed("w1", "a", [(leases[1].task_id, 1)]))
+    assert machine.holds() == {ids[1]}
+    machine.register("w2", slots=3)
+    given = [(x.task_id, x.attempt) for x in machine.leases("w2", want=3)]
+    assert given == [(ids[0], 2), (ids[2], 2)]
+    assert all(machine.tasks[i].deaths == 0 for i in ids)
+
+
+def test_a_lease_is_recognised_beside_an_earlier_attempt_of_its_task(
+    machine: DrivenMachine,
+) -> None:
+    # The report of attempt 1 was taken, its answer lost: the worker names both attempts.
+    old = machine.start(max_retries=1)
+    machine.report(failed(old, retry_after_seconds=0.0))
+    lease = machine.lease()
+    machine.restart()
+    machine.handle(ev.WorkerResumed("w1", "a", [(lease.task_id, 2), (lease.task_id, 1)]))
+    assert machine.holds() == {lease.task_id}
+
+
+def test_a_resume_that_is_repeated_does_not_take_back_newer_leases(
+    machine: DrivenMachine,
+) -> None:
+    machine.register()
+    machine.restart()
+    machine.handle(ev.WorkerResumed("w1", "a", holding=[]))
+    lease = machine.start()
+    machine.handle(ev.WorkerResumed("w1", "a", holding=[]))
+    assert machine.holds() == {lease.task_id}
+
+
+def test_a_report_counts_before_the_worker_has_said_what_it_holds(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.restart()
+    machine.report(succeeded(lease))
+    assert machine.status(lease.task_id) is Status.COMPLETED
+
+
+def test_a_worker_that_does_not_come_back_is_lost_one_lease_period_after_the_restart(
+    machine: DrivenMachine,
+) -> None:
+    lease = machine.start()
+    machine.tick(10)
+    machine.restart()
+    machine.tick(14.9)
+    assert machine.status(lease.task_id) is Status.RUNNING
+    machine.tick(0.1)
+    assert machine.status(lease.task_id) is Status.RETRYING
+
+
+def test_only_a_known_worker_resumes(machine: DrivenMachine) -> None:
+    assert refusal(machine.ask(ev.WorkerResumed("w1", "a", []))) == "unknown_worker"
+    machine.register()
+    assert refusal(machine.ask(ev.WorkerResumed("w1", "b", []))) == "unknown_worker"
+
+
+# ---- paused and draining -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [WorkerStatus.PAUSED, WorkerStatus.DRAINING])
+def test_a_worker_that_is_to_stop_keeps_what_it_holds_and_gets_nothing_new(
+    machine: DrivenMachine, status: WorkerStatus
+) -> None:
+    lease = machine.start()
+    machine.want_status(status)
+    waiting = machine.submit()
+    assert machine.pull(want=9) is None
+    assert machine.status(waiting) is Status.QUEUED
+    assert machine.holds() == {lease.task_id}
+    assert machine.infos["w1"].status is status
+
+
+def test_a_resumed_worker_gets_work_at_once(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.want_status(WorkerStatus.PAUSED)
+    task_id = machine.submit()
+    machine.pull()
+    machine.want_status(WorkerStatus.ACTIVE)
+    grant = machine.grant()
+    assert grant is not None
+    assert [lease.task_id for lease in grant.leases] == [task_id]
+
+
+def test_a_draining_worker_ends_when_it_holds_nothing(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.want_status(WorkerStatus.DRAINING)
+    assert machine.pull() is None
+    grant = machine.pull(reports=[ended(lease, Outcome.RELEASED)])
+    assert grant is not None
+    assert grant.order == "end"
+
+
+def test_an_idle_worker_ends_as_soon_as_it_is_to_drain(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.pull()
+    machine.want_status(WorkerStatus.DRAINING)
+    grant = machine.grant()
+    assert grant is not None
+    assert grant.order == "end"
+
+
+def test_a_draining_worker_says_what_it_holds_before_it_ends(machine: DrivenMachine) -> None:
+    machine.start()
+    machine.want_status(WorkerStatus.DRAINING)
+    machine.restart()
+    grant = machine.pull()
+    assert grant is not None
+    assert grant.order == "resync"
+    machine.handle(ev.WorkerResumed("w1", "a", holding=[]))
+    grant = machine.pull()
+    assert grant is not None
+    assert grant.order == "end"
+
+
+def test_a_drain_cannot_be_called_off(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.want_status(WorkerStatus.DRAINING)
+    assert refusal(machine.want_status(WorkerStatus.ACTIVE)) == "conflict"
+    assert refusal(machine.want_status(WorkerStatus.PAUSED)) == "conflict"
+    assert machine.want_status(WorkerStatus.DRAINING) == Done()
+
+
+def test_the_status_of_a_worker_that_is_not_alive_cannot_be_set(machine: DrivenMachine) -> None:
+    assert refusal(machine.want_status(WorkerStatus.PAUSED)) == "unknown_worker"
+
+
+def test_rules_that_would_lose_healthy_workers_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"lease_seconds .* twice poll_seconds"):
+        Rules(lease_seconds=9.0, poll_seconds=5.0)

@@ -1,0 +1,119 @@
+"""A real cluster of one test session, in a folder and on ports of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import yaml
+
+from cluster.local_ray import cluster_processes, end_cluster_processes
+from cluster.record import read_record, record_path
+from task_queue.client.client import Client
+
+ROOT = Path(__file__).resolve().parents[2]
+_COMMAND_SECONDS = 150
+
+
+class OwnCluster:
+    """`python -m cluster up|down` in a folder of its own."""
+
+    def __init__(self, folder: Path, **changes: object) -> None:
+        self.folder = folder
+        self.http_port, gcs_port, dashboard_port = free_ports(3)
+        self.config = folder / "config.yaml"
+        # Ray's sockets need a short path; pytest's own folders are too deep.
+        self.ray_folder = tempfile.mkdtemp(prefix="tq-ray-")
+        document = {
+            "http": {"port": self.http_port},
+            "ray": {
+                "temp_dir": self.ray_folder, "gcs_port": gcs_port, "num_cpus": 4,
+                "dashboard": False, "dashboard_port": dashboard_port,
+            },
+            "pools": {
+                "default": {
+                    "task_modules": ["ledger_tasks"],
+                    "python_path": [str(ROOT / "tests" / "faults")],
+                    "min_workers": 2, "max_workers": 2, "slots": 2, "num_cpus": 0.5,
+                    "drain_seconds": 10.0,
+                }
+            },
+            **changes,
+        }  # fmt: skip
+        self.config.write_text(yaml.safe_dump(document))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def client(self) -> Client:
+        return Client(self.url, retry_seconds=60.0)
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """`python -m cluster COMMAND CONFIG`, as a person types it."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+        environment["PYTHONPATH"] = str(ROOT)
+        return subprocess.run(
+            [sys.executable, "-m", "cluster", command, str(self.config)],
+            cwd=self.folder, env=environment, capture_output=True, text=True,
+            timeout=_COMMAND_SECONDS, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def up(self) -> str:
+        done = self.run("up")
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def end(self) -> None:
+        """`down`, and whatever it left."""
+        cluster_id = self.cluster_id()
+        self.run("down")
+        if cluster_id is not None:
+            end_cluster_processes(cluster_id)
+
+    def cluster_id(self) -> str | None:
+        record = read_record(self.folder / record_path(self.http_port))
+        return record.cluster_id if record is not None else None
+
+    def processes(self, title: str = "") -> list[psutil.Process]:
+        """The cluster's processes whose title contains `title`."""
+        found = []
+        for process in cluster_processes(self.cluster_id() or "none"):
+            try:
+                if title in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def kill(self, processes: list[psutil.Process]) -> None:
+        """kill -9, all at once."""
+        assert processes, "there is no such process"
+        for process in processes:
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+
+    def executors(self) -> list[psutil.Process]:
+        """The children of the workers that run tasks."""
+        return self.processes("task_queue/executor/launch.py")
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+Killer = Callable[[OwnCluster], None]

@@ -1,0 +1,154 @@
+"""kill -9 of each kind of process under load: nothing lost, nothing finished twice.
+
+The clients say what was accepted, the tasks' own ledger says what ran, the store says what ended.
+The three must agree.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from task_queue.client.client import Client
+from task_queue.client.submission import submit_request
+from task_queue.errors import QueueUnreachable, RequestRefused
+from task_queue.wire import TaskView
+from tests.faults.own_cluster import Killer, OwnCluster
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+
+_SECONDS = 0.02
+_IN_FLIGHT = 4  # 2 workers with 2 slots; read-ahead is 0 at this task length
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnCluster]:
+    made = OwnCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.end()
+
+
+class Load:
+    """Submits one task after the other until told to stop; remembers what was accepted."""
+
+    def __init__(self, cluster: OwnCluster, name: str) -> None:
+        self.name = name
+        self.ledger = cluster.folder / f"{name}.ledger"
+        self.accepted: dict[str, str] = {}  # key to task id
+        self._client = cluster.client()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._submit_for_ever)
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def wait_for(self, count: int, seconds: float = 60.0) -> None:
+        """Wait until `count` more tasks were accepted."""
+        target = len(self.accepted) + count
+        _until(lambda: len(self.accepted) >= target, seconds, f"{count} more accepted tasks")
+
+    def _submit_for_ever(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            key = f"{self.name}-{number}"
+            if self._submit(key):
+                number += 1
+            self._stop.wait(0.004)  # about half of what the workers can do
+
+    def _submit(self, key: str) -> bool:
+        """Try until the answer is known: the key makes a repetition harmless."""
+        request = submit_request(
+            "ledger.write", str(self.ledger), key, _SECONDS, idempotency_key=key, tags=[self.name]
+        )
+        try:
+            self.accepted[key] = self._client.submit_many([request])[0].task_id
+        except (QueueUnreachable, RequestRefused):
+            return False
+        return True
+
+
+def _kill_executor(cluster: OwnCluster) -> None:
+    cluster.kill(cluster.executors()[:1])
+
+
+def _kill_worker(cluster: OwnCluster) -> None:
+    cluster.kill(cluster.processes("ray::WorkerActor")[:1])
+
+
+def _kill_scheduler(cluster: OwnCluster) -> None:
+    cluster.kill(cluster.processes("ray::SchedulerActor"))
+
+
+def _kill_supervisor(cluster: OwnCluster) -> None:
+    cluster.kill(cluster.processes("ray::SupervisorActor"))
+
+
+def _kill_replica(cluster: OwnCluster) -> None:
+    cluster.kill(cluster.processes("ray::ServeReplica"))
+
+
+def _kill_everything(cluster: OwnCluster) -> None:
+    cluster.kill(cluster.processes())
+    cluster.up()
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [_kill_executor, _kill_worker, _kill_scheduler, _kill_supervisor, _kill_replica,
+     _kill_everything],
+)  # fmt: skip
+def test_kill_under_load(cluster: OwnCluster, kill: Killer) -> None:
+    rounds = 1 if kill is _kill_everything else 2
+    with Load(cluster, kill.__name__.strip("_")) as load:
+        load.wait_for(100)
+        for _ in range(rounds):
+            kill(cluster)
+            load.wait_for(100)
+    with cluster.client() as client:
+        _check(client, load, killed=rounds)
+
+
+def _check(client: Client, load: Load, killed: int) -> None:
+    tasks = _wait_until_over(client, load)
+    # The store has each accepted task once, and each of them ended well.
+    assert Counter(t.status for t in tasks) == {"COMPLETED": len(load.accepted)}
+    assert {t.task_id for t in tasks} == set(load.accepted.values())
+    # Each of them really ran to its end; only what was in flight at a kill may have run again.
+    ends = Counter(line.split()[1] for line in _lines(load.ledger) if line.startswith("end"))
+    assert set(ends) == set(load.accepted)
+    again = sum(count - 1 for count in ends.values())
+    assert again <= _IN_FLIGHT * killed
+    starts = Counter(line.split()[1] for line in _lines(load.ledger) if line.startswith("start"))
+    assert sum(count - 1 for count in starts.values()) <= _IN_FLIGHT * killed
+
+
+def _wait_until_over(client: Client, load: Load) -> list[TaskView]:
+    def all_over() -> bool:
+        open_tasks = client.list_tasks(status="QUEUED"), client.list_tasks(status="RUNNING")
+        waiting = client.list_tasks(status="RETRYING")
+        return not any(next(iter(pages), None) for pages in (*open_tasks, waiting))
+
+    _until(all_over, 90.0, "all tasks to be over")
+    return list(client.search(tag=load.name))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        threading.Event().wait(0.05)

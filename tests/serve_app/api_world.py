@@ -1,0 +1,132 @@
+"""A whole queue without Ray and without sockets: store, scheduler, API, a client, a worker's voice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from msgspec import Struct
+
+from task_queue.core.events import WorkerPulled, WorkerRegistered
+from task_queue.core.status import Outcome
+from task_queue.core.task import Lease, Report, TaskError
+from task_queue.core.worker import WorkerInfo
+from task_queue.scheduler import Scheduler
+from task_queue.store.protocol import Store
+from task_queue.store.query import Pool, TaskQuery
+from task_queue.tasks import TaskFunction, TaskOptions
+from task_queue.testing import FakeClock
+
+TASKS = "/api/v1/tasks"
+
+
+def thumbnail(path: str, size: int = 128) -> dict[str, int]:
+    """A small copy of a picture."""
+    return {path: size}
+
+
+def add(a: float, b: float, /) -> float:
+    return a + b
+
+
+def collect(*values: Any, **named: Any) -> None:
+    """Takes anything."""
+
+
+def train(model: str, *, rounds: int) -> None:
+    """Needs a GPU."""
+
+
+_FUNCTIONS: tuple[tuple[Callable[..., Any], TaskOptions], ...] = (
+    (thumbnail, TaskOptions(queue="images", priority=6, max_retries=2, timeout_seconds=30.0)),
+    (add, TaskOptions(result_ttl_seconds=60.0, max_retries=0)),
+    (collect, TaskOptions()),
+    (train, TaskOptions(queue="gpu")),
+)
+TYPES = [
+    TaskFunction(function, f"shop.{function.__name__}", options).task_type()
+    for function, options in _FUNCTIONS
+]
+POOLS = [
+    Pool("cpu", ("default", "images"), ("shop.thumbnail", "shop.add", "shop.collect")),
+    Pool("cuda", ("gpu",), ("shop.train",)),
+]
+
+
+class World(Struct):
+    """Everything of one test."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    scheduler: Scheduler
+    store: Store
+    clock: FakeClock
+    pulls: dict[str, int] = {}
+
+    def accepted(self) -> int:
+        """How many tasks the store has: nothing was accepted if it is 0."""
+        return len(self.store.search(TaskQuery(), 100_000))
+
+    async def submit(self, name: str = "shop.collect", **fields: Any) -> str:
+        """Submit a task that must be accepted."""
+        answer = await self.http.post(TASKS, json={"name": name, **fields})
+        assert answer.status_code == 201, answer.text
+        task_id: str = answer.json()["task_id"]
+        return task_id
+
+    async def worker(self, worker_id: str = "w1", slots: int = 4, **fields: Any) -> None:
+        """Register a worker of the pool cpu."""
+        given: dict[str, Any] = {"pool": "cpu", "queues": POOLS[0].queues, **fields}
+        info = WorkerInfo(worker_id, f"{worker_id}-process", slots=slots, **given)
+        await self.scheduler.request(WorkerRegistered(info))
+
+    async def claim(self, count: int = 1, worker_id: str = "w1") -> list[Lease]:
+        """Have a worker take tasks that wait."""
+        grant = await self.scheduler.pull(self._pull(worker_id, count))
+        return grant.leases
+
+    async def report(self, *reports: Report, worker_id: str = "w1") -> None:
+        """Have a worker say how attempts ended."""
+        await self.scheduler.request(self._pull(worker_id, 0, list(reports)))
+
+    async def complete(self, task_id: str, result: bytes = b"42") -> None:
+        """Run the one task that waits, with success."""
+        await self._end(task_id, Outcome.SUCCEEDED, result=result, logs="hello\n")
+
+    async def fail(self, task_id: str, message: str = "no such file") -> None:
+        """Run the one task that waits, and fail for good."""
+        error = TaskError("OSError", message)
+        await self._end(task_id, Outcome.FAILED, error=error, retryable=False)
+
+    async def _end(self, task_id: str, outcome: Outcome, **fields: Any) -> None:
+        (lease,) = await self.claim()
+        assert lease.task_id == task_id
+        begun = self.clock.now()
+        await self.report(Report(task_id, lease.attempt, outcome, begun, 0.5, **fields))
+
+    def _pull(
+        self, worker_id: str, want: int, reports: list[Report] | None = None
+    ) -> WorkerPulled:
+        seq = self.pulls[worker_id] = self.pulls.get(worker_id, 0) + 1
+        return WorkerPulled(worker_id, f"{worker_id}-process", seq, want, reports or [])
+
+
+class Between:
+    """Stands before a real scheduler or reader and passes everything on: tests change a part."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+def problem(answer: httpx.Response, status: int) -> str:
+    """The detail of a refusal, which must be proper problem details with this status."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert body["title"]
+    detail: str = body["detail"]
+    return detail

@@ -1,0 +1,163 @@
+"""Looking at one task, waiting for it, its result, its story, cancel and retry."""
+
+import asyncio
+
+import pytest
+
+from task_queue.core.status import Outcome
+from task_queue.core.task import Report
+from task_queue.ids import new_task_id
+from tests.serve_app.api_world import TASKS, World, problem
+
+pytestmark = pytest.mark.anyio
+
+
+class TestIds:
+    @pytest.mark.parametrize("tail", ["", "/result", "/events", "/logs"])
+    async def test_unknown(self, world: World, tail: str) -> None:
+        task_id = new_task_id(world.clock.now())
+        assert task_id in problem(await world.http.get(f"{TASKS}/{task_id}{tail}"), 404)
+
+    @pytest.mark.parametrize("verb", ["cancel", "retry"])
+    async def test_unknown_to_change(self, world: World, verb: str) -> None:
+        task_id = new_task_id(world.clock.now())
+        assert task_id in problem(await world.http.post(f"{TASKS}/{task_id}/{verb}"), 404)
+
+    @pytest.mark.parametrize("task_id", ["1", "550e8400-e29b-41d4-a716-446655440000", "x" * 5_000])
+    async def test_malformed(self, world: World, task_id: str) -> None:
+        detail = problem(await world.http.get(f"{TASKS}/{task_id}"), 404)
+        assert "is not a task id: one looks like 019b" in detail
+        assert len(detail) < 600
+
+
+class TestWaiting:
+    async def test_returns_when_the_task_ends(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit()
+        waiting = asyncio.ensure_future(world.http.get(f"{TASKS}/{task_id}?wait_seconds=30"))
+        await asyncio.sleep(0)
+        await world.complete(task_id)
+        answer = await asyncio.wait_for(waiting, 10)
+        assert answer.json()["status"] == "COMPLETED"
+
+    async def test_returns_when_the_time_is_up(self, world: World) -> None:
+        task_id = await world.submit()
+        answer = await world.http.get(f"{TASKS}/{task_id}?wait_seconds=0.01")
+        assert (answer.status_code, answer.json()["status"]) == (200, "QUEUED")
+
+    async def test_does_not_wait_for_what_is_over(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit()
+        await world.fail(task_id)
+        answer = await asyncio.wait_for(
+            world.http.get(f"{TASKS}/{task_id}?wait_seconds=30"), timeout=10
+        )
+        view = answer.json()
+        assert (view["status"], view["in_dlq"]) == ("FAILED", True)
+        assert view["error"]["message"] == "no such file"
+
+    @pytest.mark.parametrize(
+        "query", ["wait_seconds=31", "wait_seconds=-1", "wait_seconds=nan", "wait=1",
+                  "wait_seconds=1&wait_seconds=2"],
+    )  # fmt: skip
+    async def test_bad_parameters(self, world: World, query: str) -> None:
+        task_id = await world.submit()
+        answer = await world.http.get(f"{TASKS}/{task_id}?{query}")
+        assert "query parameter wait" in problem(answer, 422)
+
+
+class TestResult:
+    async def test_of_a_completed_task(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit()
+        await world.complete(task_id, b'{"n":12345678901234567890123}')
+        answer = await world.http.get(f"{TASKS}/{task_id}/result")
+        assert answer.status_code == 200
+        assert b'"result":{"n":12345678901234567890123}' in answer.content
+
+    async def test_of_a_failed_task_is_its_error(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit()
+        await world.fail(task_id)
+        answer = await world.http.get(f"{TASKS}/{task_id}/result")
+        assert answer.json() == {
+            "task_id": task_id,
+            "status": "FAILED",
+            "error": {"type": "OSError", "message": "no such file", "traceback": ""},
+        }
+
+    async def test_of_a_task_that_is_not_over(self, world: World) -> None:
+        task_id = await world.submit()
+        answer = await world.http.get(f"{TASKS}/{task_id}/result")
+        assert "QUEUED" in problem(answer, 409)
+        assert answer.json()["task_status"] == "QUEUED"
+
+    async def test_past_its_time_to_live(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit("shop.add", args=[1, 2])
+        await world.complete(task_id)
+        path = f"{TASKS}/{task_id}/result"
+        world.clock.advance(59)
+        assert (await world.http.get(path)).status_code == 200
+        world.clock.advance(1)
+        assert "60 seconds" in problem(await world.http.get(path), 410)
+        world.scheduler.prune(0.0, 100)
+        problem(await world.http.get(path), 410)
+
+
+async def test_timeline_and_output(world: World) -> None:
+    await world.worker()
+    task_id = await world.submit()
+    await world.complete(task_id)
+    events = (await world.http.get(f"{TASKS}/{task_id}/events")).json()["events"]
+    assert [event["kind"] for event in events] == ["submitted", "claimed", "started", "completed"]
+    logs = (await world.http.get(f"{TASKS}/{task_id}/logs")).json()
+    assert logs == {"logs": [{"attempt": 1, "text": "hello\n"}]}
+
+
+class TestCancel:
+    async def test_what_waits_is_over_at_once(self, world: World) -> None:
+        task_id = await world.submit()
+        answer = await world.http.post(f"{TASKS}/{task_id}/cancel")
+        assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
+
+    async def test_what_runs_is_told(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit()
+        (lease,) = await world.claim()
+        answer = await world.http.post(f"{TASKS}/{task_id}/cancel")
+        view = answer.json()
+        assert answer.status_code == 202
+        assert (view["status"], view["cancel_requested"]) == ("RUNNING", True)
+        await world.report(Report(task_id, lease.attempt, Outcome.CANCELLED, 1.0, 0.1))
+        assert (await world.http.get(f"{TASKS}/{task_id}")).json()["status"] == "CANCELLED"
+
+    async def test_what_is_over_stays_as_it_is(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit()
+        await world.complete(task_id)
+        answer = await world.http.post(f"{TASKS}/{task_id}/cancel")
+        assert "COMPLETED" in problem(answer, 409)
+        assert answer.json()["task_status"] == "COMPLETED"
+
+    async def test_takes_no_fields(self, world: World) -> None:
+        task_id = await world.submit()
+        answer = await world.http.post(f"{TASKS}/{task_id}/cancel", json={"force": True})
+        assert "force: unknown" in problem(answer, 422)
+        assert (await world.http.get(f"{TASKS}/{task_id}")).json()["status"] == "QUEUED"
+
+
+class TestRetry:
+    async def test_a_failed_task_runs_again(self, world: World) -> None:
+        await world.worker()
+        task_id = await world.submit()
+        await world.fail(task_id)
+        answer = await world.http.post(f"{TASKS}/{task_id}/retry")
+        assert (answer.status_code, answer.json()["status"]) == (200, "QUEUED")
+        await world.complete(task_id)
+
+    async def test_what_runs_or_waits_is_left_alone(self, world: World) -> None:
+        task_id = await world.submit()
+        answer = await world.http.post(f"{TASKS}/{task_id}/retry")
+        assert "QUEUED" in problem(answer, 409)
+        assert answer.json()["task_status"] == "QUEUED"
