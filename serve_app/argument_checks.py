@@ -70,7 +70,8 @@ def _type_complaints(field: str, parameter: Parameter, value: Raw) -> list[Compl
     found = json_type(value)
     if found in parameter.types:
         return []
-    text = f"'{parameter.name}' is a JSON {' or '.join(parameter.types)}, not {found}"
+    wanted = " or ".join(parameter.types)
+    text = f"parameter '{parameter.name}' takes a JSON {wanted}, and this is a JSON {found}"
     return [Complaint(field, text)]
 
 

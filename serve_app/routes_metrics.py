@@ -34,7 +34,7 @@ class MetricsRoutes:
             answer_example='task_queue:queue_depth{priority="high"} 8.0\n', problems=(503,),
         )  # fmt: skip
         yield Operation(
-            method="GET", path=f"{_WORKER_METRICS}/{{worker_id}}",
+            method="GET", path=f"{_WORKER_METRICS}/{{worker_id:path}}",
             handler=self.get_worker_metrics, tag="metrics",
             summary="Metrics of one worker; 503 when it is lost, so that up is 0", media_type=_TEXT,
             answer_example='worker:utilization_percent{worker_id="default-1"} 60.0\n',

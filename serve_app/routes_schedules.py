@@ -108,6 +108,8 @@ class ScheduleRoutes:
         """The schedule, or an ApiProblem that says what is wrong with it."""
         now = self._context.clock.now()
         complaints = [*_times_complaints(wanted), *_once_only_complaints(wanted.task)]
+        if wanted.id is not None and not wanted.id.isprintable():
+            complaints.append(Complaint("id", "has control characters: leave them out"))
         if complaints:
             raise problem_of(complaints)
         schedule = Schedule(
@@ -139,7 +141,8 @@ class ScheduleRoutes:
 def _times_complaints(wanted: ScheduleRequest) -> list[Complaint]:
     if (wanted.cron is None) == (wanted.interval_seconds is None):
         return [Complaint("cron", "give exactly one of cron and interval_seconds")]
-    problem = cron_problem(wanted.cron or "* * * * *", wanted.timezone)
+    anything = "* * * * *"  # the time zone is checked in any case
+    problem = cron_problem(anything if wanted.cron is None else wanted.cron, wanted.timezone)
     if problem is None:
         return []
     field = "timezone" if problem.startswith("timezone") else "cron"

@@ -19,7 +19,7 @@ from task_queue.core.status import WorkerStatus
 from task_queue.core.worker import WorkerInfo
 from task_queue.wire import WorkersAnswer, WorkerStatusView, WorkerView
 
-_WORKER = "/api/v1/workers/{worker_id}"
+_WORKER = "/api/v1/workers/{worker_id:path}"
 
 
 class WorkerRoutes:

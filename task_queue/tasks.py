@@ -274,10 +274,10 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 
 def _json_types(annotation: Any) -> tuple[str, ...]:
     """The JSON types that an annotation allows; empty where we cannot tell."""
-    if annotation in _JSON_TYPES:
+    if isinstance(annotation, type | None) and annotation in _JSON_TYPES:
         return _JSON_TYPES[annotation]
     origin = getattr(annotation, "__origin__", None)
-    if origin in _JSON_TYPES:
+    if origin is not None and origin in _JSON_TYPES:
         return _JSON_TYPES[origin]
     members = getattr(annotation, "__args__", ())
     if type(annotation).__name__ in ("UnionType", "_UnionGenericAlias") and members:

@@ -90,7 +90,8 @@ class Doctor:
 
     def _workers(self) -> str:
         workers = self._client.workers()
-        able = [w for w in workers if w.status == "active" and self._queue in w.queues]
+        pools = {q.queue: q.pools for q in self._client.queues()}.get(self._queue, [])
+        able = [w for w in workers if w.status == "active" and w.pool in pools]
         if able:
             return f"{len(able)} of {len(workers)} workers take tasks of queue {self._queue}"
         if not workers:

@@ -64,8 +64,10 @@ def dotted(path: KeyPath) -> str:
 
 
 def _lines(detail: ErrorDetails, locate: Locate) -> Iterator[str]:
-    # A fault in the key itself is marked by one more part, "[key]".
-    path = tuple(part for part in detail["loc"] if part != "[key]")
+    path = detail["loc"]
+    # A fault in the key itself is marked by one more part; an unknown key may be called that, too.
+    if path[-1:] == ("[key]",) and detail["type"] != "extra_forbidden":
+        path = path[:-1]
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, Wrong):
         for fault in cause.faults:

@@ -54,10 +54,10 @@ class SqliteReader:
         return {task.spec.id: task for task in map(task_of, rows)}
 
     def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        return dict(self._by_seqs("SELECT results.seq, json", "results", seqs))
+        return dict(self._by_seqs("results", seqs))
 
     def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        return dict(self._by_seqs("SELECT arguments.seq, json", "arguments", seqs))
+        return dict(self._by_seqs("arguments", seqs))
 
     def timeline(self, seq: int) -> list[TimelineEvent]:
         sql = "SELECT event FROM timeline WHERE seq = ? ORDER BY id"
@@ -125,8 +125,11 @@ class SqliteReader:
         except apsw.Error as error:
             raise StoreError(f"SQLite could not close: {error}") from error
 
-    def _by_seqs(self, select: str, table: str, seqs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        sql = f"{select} FROM json_each(?) JOIN {table} ON {table}.seq = json_each.value"
+    def _by_seqs(self, table: str, seqs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        sql = (  # json_each has a column `json` too
+            f"SELECT {table}.seq, {table}.json FROM json_each(?) "
+            f"JOIN {table} ON {table}.seq = json_each.value"
+        )
         return self._rows(sql, (json.dumps(list(seqs)),))
 
     def _decoded(self, sql: str, kind: type[T], values: tuple[Any, ...] = ()) -> list[T]:

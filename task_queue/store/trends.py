@@ -49,8 +49,7 @@ def trends_of(
         [] for _ in range(max(1, math.ceil((until - since) / bucket_seconds)))
     ]
     for task in tasks:
-        position = int((task.finished_at - since) // bucket_seconds)
-        slices[min(position, len(slices) - 1)].append(task)  # the last one may be rounded up
+        slices[int((task.finished_at - since) // bucket_seconds)].append(task)
     buckets = [_bucket(since + i * bucket_seconds, part) for i, part in enumerate(slices)]
     return Trends(buckets, _failures(tasks))
 

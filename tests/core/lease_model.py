@@ -4,6 +4,7 @@ It knows nothing of lines, heaps and timers. From the events of a turn it says w
 count and whose leases must end; from the effects it checks that nothing else happened.
 """
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -128,17 +129,15 @@ class LeaseModel:
         seqs = {t.seq: t.spec.id for t in (*fx.changes.inserted, *fx.changes.touched.values())}
         lives = Counter(seqs[e.seq] for e in fx.changes.timeline if e.kind == "replayed")
         ends = Counter(task.spec.id for task in fx.over)
+        statuses = self.over | {task.spec.id: task.status for task in fx.over}
         for task_id in lives.keys() | ends.keys():
             assert task_id in self.accepted
-            over = (task_id in self.over) - lives[task_id] + ends[task_id]
-            assert over in (0, 1), "over twice, or run again while it lives"
-            if not over:
-                del self.over[task_id]
-        last = {task.spec.id: task.status for task in fx.over}
-        for task_id, status in last.items():
-            assert status in TERMINAL
-            if lives[task_id] + (task_id not in self.over) <= ends[task_id]:
-                self.over[task_id] = status
+            is_over = (task_id in self.over) - lives[task_id] + ends[task_id]
+            assert is_over in (0, 1), "over twice, or run again while it lives"
+            self.over.pop(task_id, None)
+            if is_over:
+                assert statuses[task_id] in TERMINAL
+                self.over[task_id] = statuses[task_id]
 
     def _grant(self, fx: Effects) -> None:
         leased = self.leased()

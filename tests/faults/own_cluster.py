@@ -77,7 +77,7 @@ class OwnCluster:
             end_cluster_processes(cluster_id)
 
     def cluster_id(self) -> str | None:
-        record = read_record(self.folder / record_path(self.http_port))
+        record = read_record(self.folder / ".task-queue" / record_path(self.http_port).name)
         return record.cluster_id if record is not None else None
 
     def processes(self, title: str = "") -> list[psutil.Process]:

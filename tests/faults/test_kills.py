@@ -52,6 +52,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._client.close()
 
     def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Wait until `count` more tasks were accepted."""

@@ -1,4 +1,4 @@
-"""A whole queue without Ray and without sockets: store, scheduler, API, a client, a worker's voice."""
+"""A whole queue without Ray and sockets: store, scheduler, API, a client, a worker's voice."""
 
 from collections.abc import Callable
 from typing import Any
@@ -104,9 +104,7 @@ class World(Struct):
         begun = self.clock.now()
         await self.report(Report(task_id, lease.attempt, outcome, begun, 0.5, **fields))
 
-    def _pull(
-        self, worker_id: str, want: int, reports: list[Report] | None = None
-    ) -> WorkerPulled:
+    def _pull(self, worker_id: str, want: int, reports: list[Report] | None = None) -> WorkerPulled:
         seq = self.pulls[worker_id] = self.pulls.get(worker_id, 0) + 1
         return WorkerPulled(worker_id, f"{worker_id}-process", seq, want, reports or [])
 

@@ -67,9 +67,7 @@ class TestBatch:
             ([GOOD], 422, "object"),
         ],
     )
-    async def test_a_wrong_envelope(
-        self, world: World, body: Any, status: int, word: str
-    ) -> None:
+    async def test_a_wrong_envelope(self, world: World, body: Any, status: int, word: str) -> None:
         assert word in problem(await world.http.post(BATCH, json=body), status)
         assert world.accepted() == 0
 

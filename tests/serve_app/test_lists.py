@@ -13,7 +13,8 @@ REPLAY, PURGE = "/api/v1/dlq/replay", "/api/v1/dlq/purge"
 
 
 async def ids(world: World, path: str, **query: Any) -> list[str]:
-    answer = await world.http.get(path, params=query)
+    params: Any = query  # strings, and lists of them
+    answer = await world.http.get(path, params=params)
     assert answer.status_code == 200, answer.text
     return [task["task_id"] for task in answer.json()["tasks"]]
 
@@ -24,7 +25,7 @@ class TestPages:
         seen: list[str] = []
         cursor: str | None = None
         for size in (2, 2, 1):
-            query = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+            query: dict[str, Any] = {"limit": 2, **({"cursor": cursor} if cursor else {})}
             page = (await world.http.get(TASKS, params=query)).json()
             cursor = page["next_cursor"]
             assert len(page["tasks"]) == size

@@ -1,0 +1,304 @@
+"""What only a file can do: fill a disk, be killed, be of another version, need an index."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from task_queue.core.status import Status
+from task_queue.errors import ConfigError
+from task_queue.store import open_reader, open_store, sqlite_path
+from task_queue.store.memory import MemoryStore
+from task_queue.store.protocol import StoreError
+from task_queue.store.query import TaskQuery
+from task_queue.store.sqlite import SqliteStore
+from task_queue.store.sqlite_reader import SqliteReader
+from tests.store.databases import (
+    a_schedule,
+    a_task,
+    an_ending,
+    an_event,
+    dead_letter,
+    everything,
+    inserted,
+    touched,
+)
+
+_REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "queue.db"
+
+
+@pytest.fixture
+def sqlite(path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(path)
+    store.take_over()
+    yield store
+    store.close()
+
+
+# ---- durable -------------------------------------------------------------------------------
+
+
+def test_a_commit_is_forced_to_the_disk(sqlite: SqliteStore) -> None:
+    pragma = sqlite._connection.pragma
+    assert (pragma("journal_mode"), pragma("synchronous")) == ("wal", 2)
+
+
+def test_all_is_there_when_the_file_is_opened_again(sqlite: SqliteStore, path: Path) -> None:
+    task = dead_letter(1, attempt=1, tags=("ä",), arguments=b"\x00")
+    changes = inserted(task, a_task(2))
+    changes.ended, changes.timeline = [an_ending(task, logs="log")], [an_event(1)]
+    changes.schedules, changes.queues = {"s": a_schedule("s")}, {"q": True}
+    sqlite.commit(changes)
+    before = everything(sqlite)
+    sqlite.close()
+    again = SqliteStore(path)
+    assert everything(again) == before
+    assert again.take_over() == 2
+    again.close()
+
+
+def test_what_a_killed_process_said_was_committed_is_there(path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.store.committing_child", str(path)],
+        cwd=_REPOSITORY, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    lines = [child.stdout.readline() for _ in range(60)]
+    child.send_signal(signal.SIGKILL)
+    lines += child.stdout.read().splitlines(keepends=True)
+    child.stdout.close()
+    assert child.wait(30) == -signal.SIGKILL
+    said = [line.split() for line in lines if line.endswith("\n")]
+    assert len(said) >= 60
+
+    store = SqliteStore(path)
+    assert store._connection.pragma("integrity_check") == "ok"
+    found = store.find([task_id for batch in said for task_id in batch])
+    assert [[i for i in batch if i not in found] for batch in said] == [[]] * len(said)
+    # Each commit is there whole or not at all, the last one, of which nobody heard, included.
+    loaded = store.load()
+    total = len(store.search(TaskQuery(), 1_000_000))
+    assert total == loaded.next_seq - 1
+    assert (total % 4, len(loaded.tasks)) == (0, total * 3 // 4)
+    assert len(store.results(range(1, total + 1))) == total // 4
+    store.take_over()
+    store.commit(inserted(a_task(loaded.next_seq)))
+    store.close()
+
+
+# ---- all or nothing ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "table", ["arguments", "results", "logs", "timeline", "tallies", "queues", "schedules"]
+)
+def test_a_row_that_fails_takes_the_whole_commit_with_it(
+    sqlite: SqliteStore, path: Path, table: str
+) -> None:
+    other = apsw.Connection(str(path))
+    other.execute(
+        f"CREATE TRIGGER fail BEFORE INSERT ON {table} BEGIN SELECT raise(ABORT, 'no'); END"
+    )
+    before = everything(sqlite)
+    task = a_task(1, Status.COMPLETED, attempt=1)
+    changes = inserted(task)
+    changes.ended, changes.timeline = [an_ending(task, logs="log")], [an_event(1)]
+    changes.schedules, changes.queues = {"s": a_schedule("s")}, {"q": True}
+    changes.tallies = {("q", "n", "submitted"): 1}
+    with pytest.raises(StoreError, match="no"):
+        sqlite.commit(changes)
+    assert everything(sqlite) == before
+    other.execute("DROP TRIGGER fail")
+    other.close()
+    sqlite.commit(changes)
+    assert sqlite.get(task.spec.id) == task
+
+
+def test_a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room(
+    sqlite: SqliteStore,
+) -> None:
+    sqlite.commit(inserted(a_task(1), dead_letter(2)))
+    before = everything(sqlite)
+    connection = sqlite._connection
+    connection.pragma("max_page_count", connection.pragma("page_count") + 20)
+    big = [a_task(seq, arguments=b"x" * 100_000) for seq in (3, 4)]
+    with pytest.raises(StoreError, match="full"):
+        sqlite.commit(inserted(a_task(5), *big))
+    assert everything(sqlite) == before
+    connection.pragma("max_page_count", 1_000_000)
+    sqlite.commit(inserted(*big))
+    assert [task.seq for task in sqlite.load().tasks] == [1, 3, 4]
+    assert connection.pragma("integrity_check") == "ok"
+
+
+def test_a_failed_take_over_leaves_the_epoch(sqlite: SqliteStore, path: Path) -> None:
+    late = SqliteStore(path)
+    late._connection.set_busy_timeout(1)
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"locked|busy"):
+        late.take_over()
+    other.execute("ROLLBACK")
+    other.close()
+    sqlite.commit(inserted(a_task(1)))
+    assert late.take_over() == 2
+    late.close()
+
+
+def test_a_reader_never_waits_for_a_writer(sqlite: SqliteStore, path: Path) -> None:
+    sqlite.commit(inserted(a_task(1)))
+    reader = SqliteReader(path)
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("UPDATE tasks SET status = 'CANCELLED'")
+    assert [task.status for task in reader.search(TaskQuery(), 5)] == [Status.QUEUED]
+    other.execute("ROLLBACK")
+    other.close()
+    reader.close()
+
+
+def test_a_reader_cannot_write(sqlite: SqliteStore, path: Path) -> None:
+    reader = SqliteReader(path)
+    with pytest.raises(apsw.ReadOnlyError):
+        reader._connection.execute("DELETE FROM tasks")
+    reader.close()
+
+
+# ---- files that are not what they should be ------------------------------------------------
+
+
+def test_a_reader_of_a_file_that_is_not_there_says_so(path: Path) -> None:
+    with pytest.raises(StoreError, match="no scheduler has opened this store yet"):
+        SqliteReader(path)
+    assert not path.exists()
+
+
+def test_a_file_of_something_else_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("not a database, but long enough to be looked at " * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        SqliteStore(path)
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
+    SqliteStore(path).close()
+    other = apsw.Connection(str(path))
+    other.pragma("user_version", 99)
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"newer version \(schema 99"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        SqliteStore(tmp_path / "file" / "queue.db")
+
+
+def test_a_closed_store_raises_store_errors(sqlite: SqliteStore) -> None:
+    sqlite.close()
+    with pytest.raises(StoreError):
+        sqlite.ping()
+    with pytest.raises(StoreError):
+        sqlite.commit(inserted(a_task(1)))
+
+
+def test_the_url_says_which_store(tmp_path: Path) -> None:
+    assert isinstance(open_store("memory:"), MemoryStore)
+    url = f"sqlite:///{tmp_path}/queue.db"
+    store = open_store(url)
+    assert isinstance(store, SqliteStore)
+    reader = open_reader(url)
+    reader.ping()
+    store.close()
+    reader.close()
+    assert sqlite_path("sqlite:///some/queue.db") == Path("some/queue.db")
+    for wrong in ("postgres://x", "sqlite:///", "queue.db", "memory:"):
+        with pytest.raises(ConfigError, match=r"store\.url"):
+            sqlite_path(wrong)
+
+
+# ---- indexes -------------------------------------------------------------------------------
+
+_FAILED = TaskQuery(statuses=(Status.FAILED,))
+
+_GUARDED: dict[str, Callable[[SqliteStore], Any]] = {
+    "load": lambda s: s.load(),
+    "get": lambda s: s.get("id"),
+    "find": lambda s: s.find(["id"]),
+    "known": lambda s: s.known(["id"], ["key"]),
+    "arguments": lambda s: s.arguments([1]),
+    "results": lambda s: s.results([1]),
+    "timeline": lambda s: s.timeline(1),
+    "logs": lambda s: s.logs(1),
+    "failed": lambda s: s.search(_FAILED, 9),
+    "failed-of-a-task": lambda s: s.search(TaskQuery(statuses=(Status.FAILED,), name="n"), 9),
+    "dead-letters": lambda s: s.search(TaskQuery(in_dlq=True), 9),
+    "dead-letters-failed": lambda s: s.search(TaskQuery(in_dlq=True, statuses=(Status.FAILED,)), 9),
+    "cancelled-or-expired": lambda s: s.search(
+        TaskQuery(statuses=(Status.CANCELLED, Status.EXPIRED)), 9
+    ),
+    "running": lambda s: s.search(TaskQuery(statuses=(Status.RUNNING,)), 9),
+    "queued-in-a-queue": lambda s: s.search(TaskQuery(statuses=(Status.QUEUED,), queue="q"), 9),
+    "page": lambda s: s.search(TaskQuery(before_seq=1), 9),
+    "ended-after": lambda s: s.ended_after((1.0, 1), 9),
+    "last-ended": lambda s: s.last_ended(),
+    "trends": lambda s: s.trends(0.0, 1.0, 1.0),
+    "prune": lambda s: s.prune(1.0, 1.0, 9),
+    "delete": lambda s: s.delete([1]),
+    "commit": lambda s: s.commit(touched(a_task(1))),
+}
+#: Several statuses are several runs of the index, to be put in order.
+_MAY_SORT = {"load", "cancelled-or-expired"}
+
+
+@pytest.mark.parametrize("question", _GUARDED)
+def test_no_question_of_the_queue_s_daily_life_reads_a_whole_table(
+    sqlite: SqliteStore, path: Path, question: str
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_cursor: apsw.Cursor, sql: str, values: Any) -> bool:
+        asked.append((sql, values))
+        return True
+
+    sqlite._connection.exec_trace = note
+    _GUARDED[question](sqlite)
+    sqlite._connection.exec_trace = None
+    assert asked
+
+    other = apsw.Connection(str(path))
+    other.create_scalar_function("lower_any", lambda *values: values[0], 1)
+    for sql, values in asked:
+        if sql.split()[0] not in ("SELECT", "UPDATE", "DELETE"):
+            continue
+        plan = [row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+        tables = ("tasks", "arguments", "results", "logs", "timeline")
+        scans = [
+            step for step in plan if step.startswith(tuple(f"SCAN {table}" for table in tables))
+        ]
+        assert not scans, f"{sql}\n{plan}"
+        if question not in _MAY_SORT:
+            assert "USE TEMP B-TREE FOR ORDER BY" not in plan, f"{sql}\n{plan}"
+    other.close()
+
+
+def test_a_million_bytes_of_arguments_do_not_slow_down_a_list(sqlite: SqliteStore) -> None:
+    # They live in a table of their own: the row of a task stays small whatever it was given.
+    sqlite.commit(inserted(a_task(1, arguments=os.urandom(1_000_000)), a_task(2)))
+    sql = "SELECT sum(payload) FROM dbstat WHERE name = ?"
+    assert sqlite._connection.execute(sql, ("tasks",)).get < 2_000
+    assert sqlite._connection.execute(sql, ("arguments",)).get > 1_000_000

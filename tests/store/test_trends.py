@@ -1,0 +1,134 @@
+"""What ended when, how long it took, and what failed most."""
+
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from task_queue.core.status import Status
+from task_queue.core.task import Task, TaskError
+from task_queue.store.protocol import Store
+from task_queue.store.query import Bucket, FailurePattern
+from task_queue.store.trends import EndedTask, percentile, trends_of
+from tests.store.databases import NOW, a_task, dead_letter, inserted
+
+
+def _completed(seq: int, ended: float, wait: float, run: float) -> Task:
+    started = NOW + ended - run
+    return a_task(
+        seq, Status.COMPLETED, submitted_at=started - wait, started_at=started,
+        finished_at=NOW + ended,
+    )  # fmt: skip
+
+
+def test_buckets_count_what_ended_in_them_and_know_the_percentiles(store: Store) -> None:
+    tasks = [_completed(seq, 5, float(seq), float(21 - seq)) for seq in range(1, 21)]
+    tasks += [
+        dead_letter(21, finished_at=NOW + 6),
+        a_task(22, Status.CANCELLED, finished_at=NOW + 7),
+        a_task(23, Status.EXPIRED, finished_at=NOW + 8),
+        a_task(24, Status.RUNNING, started_at=NOW),
+        _completed(25, 20, 4.0, 2.0),
+        _completed(26, 30, 1.0, 1.0),  # at the end, which is not part of it
+        _completed(27, -0.001, 1.0, 1.0),
+    ]
+    store.commit(inserted(*tasks))
+    trends = store.trends(NOW, NOW + 30, 10.0)
+    assert trends.buckets == [
+        Bucket(NOW, 20, 1, 2, 10.0, 10.0, 19.0, 20.0),
+        Bucket(NOW + 10, 0, 0, 0, None, None, None, None),
+        Bucket(NOW + 20, 1, 0, 0, 4.0, 2.0, 2.0, 2.0),
+    ]
+
+
+def test_the_last_bucket_may_be_short(store: Store) -> None:
+    store.commit(inserted(_completed(1, 24, 1.0, 1.0)))
+    trends = store.trends(NOW, NOW + 25, 10.0)
+    assert [bucket.completed for bucket in trends.buckets] == [0, 0, 1]
+
+
+def test_a_window_in_which_nothing_ended_has_empty_buckets(store: Store) -> None:
+    trends = store.trends(NOW, NOW + 3, 1.0)
+    assert [bucket.start for bucket in trends.buckets] == [NOW, NOW + 1, NOW + 2]
+    assert trends.failures == []
+
+
+def test_failures_are_grouped_by_task_and_error_most_frequent_first(store: Store) -> None:
+    def fail(seq: int, name: str, kind: str, message: str, at: float) -> Task:
+        return dead_letter(seq, name=name, error=TaskError(kind, message), finished_at=NOW + at)
+
+    tasks = [
+        fail(1, "b", "ValueError", "first", 1),
+        fail(2, "b", "ValueError", "last", 5),
+        fail(3, "b", "ValueError", "between", 3),
+        fail(4, "b", "KeyError", "k", 2),
+        fail(5, "a", "KeyError", "k", 4),
+        a_task(6, Status.FAILED, name="a", finished_at=NOW + 1),
+        fail(7, "a", "KeyError", "too late", 10),
+    ]
+    store.commit(inserted(*tasks))
+    assert store.trends(NOW, NOW + 10, 10.0).failures == [
+        FailurePattern("b", "ValueError", 3, NOW + 5, "last", tasks[1].spec.id),
+        FailurePattern("a", "", 1, NOW + 1, "", tasks[5].spec.id),
+        FailurePattern("a", "KeyError", 1, NOW + 4, "k", tasks[4].spec.id),
+        FailurePattern("b", "KeyError", 1, NOW + 2, "k", tasks[3].spec.id),
+    ]
+
+
+def test_at_most_fifty_patterns_are_told(store: Store) -> None:
+    store.commit(inserted(*(dead_letter(seq, name=f"n{seq:03}") for seq in range(1, 61))))
+    failures = store.trends(NOW, NOW + 100, 100.0).failures
+    assert [pattern.name for pattern in failures] == [f"n{seq:03}" for seq in range(1, 51)]
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [
+        ([], 50, None),
+        ([7.0], 99, 7.0),
+        ([1.0, 2.0], 50, 1.0),
+        ([1.0, 2.0, 3.0], 50, 2.0),
+        ([float(n) for n in range(1, 101)], 95, 95.0),
+        ([float(n) for n in range(1, 101)], 99, 99.0),
+        ([float(n) for n in range(1, 102)], 99, 100.0),
+    ],
+)
+def test_a_percentile_is_the_nearest_rank(
+    values: list[float], percent: float, expected: float | None
+) -> None:
+    assert percentile(values, percent) == expected
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50).map(sorted),
+    st.sampled_from([1, 50, 95, 99, 100]),
+)
+def test_a_percentile_is_the_smallest_value_that_is_not_below_its_share(
+    values: list[float], percent: int
+) -> None:
+    value = percentile(values, percent)
+    assert value in values
+    enough = [v for v in values if sum(w <= v for w in values) * 100 >= percent * len(values)]
+    assert value == min(enough)
+
+
+@given(
+    since=st.floats(0, 4e9),
+    span=st.floats(0.001, 1e6),
+    bucket=st.floats(0.001, 1e6),
+    places=st.lists(st.floats(0, 1), max_size=5),
+)
+def test_whatever_the_fractions_every_ending_has_its_bucket(
+    since: float, span: float, bucket: float, places: list[float]
+) -> None:
+    bucket = max(bucket, span / 1_000)
+    until = since + span
+    last = math.nextafter(until, 0.0)
+    assume(last >= since)
+    ended = [
+        EndedTask("t", "n", Status.COMPLETED, 0.0, None, min(since + span * place, last), "", "")
+        for place in places
+    ]
+    trends = trends_of(ended, since, until, bucket)
+    assert sum(b.completed for b in trends.buckets) == len(ended)
