@@ -8,9 +8,9 @@
 PYTHON ?= python3
 CONFIG ?= configs/local.yaml
 
-# Debian packages that are not on every machine are named here, and asked for nowhere else. There
-# are none as long as the store is SQLite and no Prometheus, Redis or browser is tested against.
-SYSTEM_PACKAGES :=
+# Debian packages that the tests need are named here, and asked for nowhere else.
+# chromium: the web console is read in a real browser.
+SYSTEM_PACKAGES := chromium
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -22,6 +22,7 @@ from task_queue.core.events import (
 )
 from task_queue.core.task import Lease, ProgressNote, Report
 from task_queue.core.worker import WorkerInfo
+from task_queue.errors import TaskQueueError
 from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
 from task_queue.tasks import TaskType
 
@@ -41,6 +42,9 @@ class Executors(Protocol):
     def holding(self) -> list[tuple[str, int]]: ...
     def wanted_leases(self) -> int: ...
     async def stop(self, grace_seconds: float) -> None: ...
+
+    @property
+    def start_error(self) -> TaskQueueError | None: ...
 
 
 class WorkerRefused(Exception):
@@ -70,6 +74,7 @@ class Worker:
         self._open: dict[int, OpenPull] = {}
         self._news = asyncio.Event()
         self._closing = False
+        self._start_error = ""
         self._over = asyncio.Event()
 
     def on_change(self) -> None:
@@ -123,6 +128,7 @@ class Worker:
 
     def _open_pull(self) -> None:
         self._seq += 1
+        self._note_start_error()
         event = WorkerPulled(
             self._info.worker_id,
             self._info.incarnation,
@@ -172,6 +178,13 @@ class Worker:
 
     def _unreported(self) -> bool:
         return self._news.is_set() or any(pull.event.reports for pull in self._open.values())
+
+    def _note_start_error(self) -> None:
+        """A worker whose executors cannot start takes no work: say why, once for each reason."""
+        error = self._executors.start_error
+        if error is not None and str(error) != self._start_error:
+            self._log.error("executors_cannot_start", error=str(error))
+        self._start_error = str(error) if error is not None else ""
 
     def _log_heartbeat(self) -> None:
         self._log.debug(

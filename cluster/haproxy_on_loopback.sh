@@ -9,4 +9,4 @@ for argument in "$@"; do
     fi
     previous="$argument"
 done
-exec "$TASK_QUEUE_HAPROXY" "$@"
+exec "$TQ_HAPROXY" "$@"

@@ -16,7 +16,7 @@ import psutil
 from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings
 
-CLUSTER_ID = "TASK_QUEUE_CLUSTER_ID"
+CLUSTER_ID = "TQ_CLUSTER_ID"
 _ROOT = Path(__file__).resolve().parent.parent
 _START_TIMEOUT_SECONDS = 90
 _END_TIMEOUT_SECONDS = 10
@@ -39,6 +39,8 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
     metrics_port, stats_port, fallback_port = _free_ports(3)
     return {
         CLUSTER_ID: cluster_id,
+        # So that `python` in a submitted job is the one that has our packages.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",
@@ -50,7 +52,7 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_ROOT / "cluster" / "haproxy_on_loopback.sh"),
-        "TASK_QUEUE_HAPROXY": get_haproxy_binary(),
+        "TQ_HAPROXY": get_haproxy_binary(),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),

@@ -1,18 +1,17 @@
-"""What `up` started, written down so that `up` again and `down` find it."""
+"""What `up` started on this machine, written down so that `up` again and `down` find it."""
 
 from pathlib import Path
 
 import msgspec
 
 
-class ClusterRecord(msgspec.Struct):
-    """One running cluster."""
+class HeadRecord(msgspec.Struct):
+    """A Ray head that was started here."""
 
     cluster_id: str  #: in the environment of every process that belongs to it
-    address: str  #: of Ray, host:port
-    owns_ray: bool  #: False: it joined a cluster that somebody else started
+    address: str  #: of Ray, host:port; empty while it starts
     temp_dir: str  #: of Ray
-    namespace: str
+    settings: str = ""  #: digest of the settings that it was started with
 
 
 def state_folder() -> Path:
@@ -21,17 +20,17 @@ def state_folder() -> Path:
 
 
 def record_path(http_port: int) -> Path:
-    """Where the record of the cluster with this HTTP port is kept."""
+    """Where the record of the head with this HTTP port is kept."""
     return state_folder() / f"cluster-{http_port}.json"
 
 
-def read_record(path: Path) -> ClusterRecord | None:
+def read_record(path: Path) -> HeadRecord | None:
     """The record, or None if nothing was started."""
     if not path.exists():
         return None
-    return msgspec.json.decode(path.read_bytes(), type=ClusterRecord)
+    return msgspec.json.decode(path.read_bytes(), type=HeadRecord)
 
 
-def write_record(path: Path, record: ClusterRecord) -> None:
+def write_record(path: Path, record: HeadRecord) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(record)))

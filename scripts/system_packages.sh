@@ -1,6 +1,7 @@
 #!/bin/sh
 # system_packages.sh [PACKAGE ...]: makes sure that Debian packages are there. As root it installs
-# what is missing; as an ordinary user it says which command does.
+# what is missing; as an ordinary user it says which command does. Then the tests that need them are
+# skipped, or fail if CI is set.
 set -eu
 
 missing=
@@ -13,7 +14,9 @@ done
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "Not installed:$missing. Run: sudo apt-get install -y --no-install-recommends$missing" >&2
-    exit 1
+    echo "Without it the tests that need it are skipped." >&2
+    [ "${CI:-}" != true ] || exit 1
+    exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

@@ -16,6 +16,7 @@ from serve_app.readers import Readers
 from serve_app.request_edge import RequestEdge
 from serve_app.routes_analytics import AnalyticsRoutes
 from serve_app.routes_batches import BatchRoutes
+from serve_app.routes_console import PAGE_PATH, console_routes
 from serve_app.routes_dlq import DlqRoutes
 from serve_app.routes_events import EventRoutes
 from serve_app.routes_health import HealthRoutes
@@ -84,11 +85,12 @@ def build_api(
     )
     operations = [operation for group in _GROUPS for operation in group(context).operations()]
     add_operations(app, operations)
+    app.include_router(console_routes())
     _describe(app, operations, secured=bool(settings.http.api_keys))
     install_problems(app)
     http = settings.http
     app.add_middleware(BodyLimit, max_bytes=http.max_body_bytes)
-    app.add_middleware(ApiKeyAuth, keys=http.api_keys, open_paths=http.open_paths)
+    app.add_middleware(ApiKeyAuth, keys=http.api_keys, open_paths=(*http.open_paths, PAGE_PATH))
     app.add_middleware(RequestEdge, counts=context.answers_by_status, clock=clock)
     return app
 

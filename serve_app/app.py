@@ -1,7 +1,7 @@
 """The Ray Serve deployment of the HTTP API: the only file of serve_app that imports Ray.
 
-Each replica builds the API for itself, with a handle to the scheduler and readers of the store. With
-a SQLite store the replicas run on the head node, where the file is.
+Each replica builds the API for itself, with a handle to the scheduler and readers of the store.
+With a SQLite store the replicas run on the head node, where the file is.
 """
 
 from pathlib import Path
@@ -47,14 +47,16 @@ class HttpApi:
 
 def build_app(settings: Settings) -> Application:
     """The Serve application for these settings."""
-    deployment = serve.deployment(
+    # Ray's types know only the form without arguments to the class.
+    deployment: Any = serve.deployment(
         HttpApi,
         num_replicas=settings.http.num_replicas,
         max_ongoing_requests=_MANY_REQUESTS,
         graceful_shutdown_timeout_s=_SHUTDOWN_SECONDS,
         ray_actor_options={"num_cpus": 0, "resources": _ON_HEAD},
     )
-    return deployment.bind(settings_to_json(settings))
+    bound: Application = deployment.bind(settings_to_json(settings))
+    return bound
 
 
 def app(args: dict[str, str]) -> Application:

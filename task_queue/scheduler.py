@@ -89,8 +89,11 @@ class Scheduler:
     # ---- life ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to load the store. Until that is done, every call raises SchedulerUnavailable."""
-        if self._loading is None or self._loading.done():
+        """Begin to load the store. Until that is done, every call raises SchedulerUnavailable.
+
+        Repeating it is harmless: what is loaded stays.
+        """
+        if self._machine is None and (self._loading is None or self._loading.done()):
             self._loading = asyncio.get_running_loop().create_task(self._load())
 
     async def started(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from task_queue.core.status import Outcome
 from task_queue.core.task import Lease, ProgressNote, Report
+from task_queue.errors import TaskQueueError
 from task_queue.tasks import TaskType
 
 
@@ -16,6 +17,7 @@ class FakeExecutors:
         self.running: dict[str, Lease] = {}
         self.cancelled: list[tuple[str, int]] = []
         self.stopped_with: float | None = None
+        self.start_error: TaskQueueError | None = None
         self.on_change: Callable[[], None] = lambda: None
         self._reports: list[Report] = []
         self._progress: list[ProgressNote] = []

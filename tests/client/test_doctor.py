@@ -19,7 +19,7 @@ ECHO = {
 }  # fmt: skip
 QUEUE = {
     "queue": "default", "paused": False, "queued": 0, "delayed": 0, "running": 0,
-    "by_priority": {}, "oldest_wait_seconds": None, "pools": [],
+    "by_priority": {}, "oldest_wait_seconds": None, "pools": ["default"],
 }  # fmt: skip
 
 

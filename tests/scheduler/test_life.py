@@ -12,7 +12,7 @@ from task_queue.store.protocol import StaleEpoch
 from task_queue.store.query import Pool
 from task_queue.tasks import TaskOptions, TaskType
 from task_queue.testing import task_spec
-from tests.scheduler.hall import Hall, background, failed, quiet, succeeded
+from tests.scheduler.hall import Hall, background, failed, leased, quiet, succeeded
 
 pytestmark = pytest.mark.anyio
 
@@ -162,3 +162,12 @@ async def test_the_catalogue_is_declared(hall: Hall, scheduler: Scheduler) -> No
     pool, kind = Pool("p", ("*",), ("n",)), TaskType("n", (), TaskOptions())
     await scheduler.declare([pool], [kind])
     assert (hall.data.pools(), hall.data.task_types()) == ([pool], [kind])
+
+
+async def test_being_asked_to_start_again_changes_nothing(hall: Hall, scheduler: Scheduler) -> None:
+    await hall.register(scheduler)
+    pull = background(scheduler.pull(hall.pull_event()))
+    await quiet()
+    await scheduler.started()
+    task_id = await hall.submit(scheduler)
+    assert leased(await asyncio.wait_for(pull, 5)) == [task_id]

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from serve_app.submit_coalescer import SubmitCoalescer
 from task_queue.core.effects import Accepted, Refused
@@ -95,6 +96,13 @@ class TestAccepted:
         assert again.json()["task_id"] == first.json()["task_id"]
         assert again.json()["status"] == "COMPLETED"
         assert world.accepted() == 1
+
+    async def test_a_task_declared_a_moment_ago_is_known(self, world: World) -> None:
+        await world.submit()  # the catalogue is fresh now
+        new = replace(TYPES[2], name="shop.new")
+        pool = replace(POOLS[0], task_names=(*POOLS[0].task_names, "shop.new"))
+        await world.scheduler.declare([pool, POOLS[1]], [new])
+        await world.submit("shop.new")
 
     async def test_a_pool_declared_a_moment_ago_is_known(self, world: World) -> None:
         await world.submit()  # the catalogue is fresh now
