@@ -48,6 +48,9 @@ class Changes(Struct):
 
     inserted: list[Task] = field(default_factory=list)
     touched: dict[int, Task] = field(default_factory=dict)  #: by seq; none of `inserted`
+    #: By seq, of `inserted` and `touched`: those that were leased, and to which nothing else
+    #: happened in this turn. A store can note that in far fewer bytes than a whole row.
+    leased: dict[int, Task] = field(default_factory=dict)
     ended: list[tuple[Task, Report]] = field(default_factory=list)  #: attempts, accepted reports
     timeline: list[TimelineEvent] = field(default_factory=list)
     queues: dict[str, bool] = field(default_factory=dict)  #: queue to paused

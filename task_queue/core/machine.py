@@ -233,8 +233,7 @@ class QueueMachine:
         for note in event.progress:
             task = worker.held.get(note.task_id)
             if task is not None and task.attempt == note.attempt:
-                task.progress = note.progress
-                fx.changes.touched[task.seq] = task
+                self.book.tell_progress(task, note.progress, fx)
         return Done()
 
     def _worker_deregistered(self, event: ev.WorkerDeregistered, now: float, fx: Effects) -> Answer:

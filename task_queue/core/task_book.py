@@ -13,7 +13,7 @@ from task_queue.core.effects import Effects, TallyKind, TimelineEvent, TimelineK
 from task_queue.core.ready import ReadyLine
 from task_queue.core.retry import backoff_seconds
 from task_queue.core.status import Happening, Outcome, Status
-from task_queue.core.task import Report, Task, TaskError, TaskSpec
+from task_queue.core.task import Progress, Report, Task, TaskError, TaskSpec
 from task_queue.core.transitions import next_status
 
 _WAITS_FOR_TIME = (Status.SCHEDULED, Status.RETRYING)
@@ -101,7 +101,7 @@ class TaskBook:
         if task.expires_at is not None and task.expires_at <= now:
             task.expires_at = None  # a person wants it now, and it could never start
         self.place(task)
-        fx.changes.touched[task.seq] = task
+        self._touch(task, fx)
         self.note(task, "replayed", now, fx)
 
     # ---- running ---------------------------------------------------------------------------
@@ -113,6 +113,13 @@ class TaskBook:
         task.worker_id = worker_id
         task.claimed_at = now
         task.started_at = task.progress = None
+        changes = fx.changes
+        if task.seq not in changes.touched:
+            changes.touched[task.seq] = changes.leased[task.seq] = task
+
+    def tell_progress(self, task: Task, progress: Progress, fx: Effects) -> None:
+        """A running task says how far it is."""
+        task.progress = progress
         self._touch(task, fx)
 
     def succeed(self, task: Task, report: Report, now: float, fx: Effects) -> None:
@@ -292,6 +299,7 @@ class TaskBook:
 
     def _touch(self, task: Task, fx: Effects) -> None:
         fx.changes.touched[task.seq] = task
+        fx.changes.leased.pop(task.seq, None)
 
     def _tally(self, task: Task, kind: TallyKind, fx: Effects) -> None:
         tallies = fx.changes.tallies

@@ -8,7 +8,6 @@ every transaction compares.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,29 @@ import msgspec
 
 from task_queue.core.effects import Changes
 from task_queue.core.machine import Loaded
+from task_queue.core.status import TERMINAL, Status
+from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.protocol import StaleEpoch, StoreError
 from task_queue.store.query import Pool
-from task_queue.store.sqlite_reader import LIVE, SqliteReader, connect
-from task_queue.store.task_row import FIXED, MOVING, fixed_columns, moving_columns, task_of
+from task_queue.store.sqlite_reader import LIVE_STATUSES, SqliteReader, connect, select, words
+from task_queue.store.task_row import (
+    FIXED,
+    MOVING,
+    fixed_columns,
+    is_plain,
+    moving_columns,
+    task_of,
+)
 from task_queue.tasks import TaskType
 
-_INSERT_TASK = (
-    f"INSERT INTO tasks ({', '.join(FIXED + MOVING)}) "
-    f"VALUES ({', '.join('?' * len(FIXED + MOVING))})"
+_INSERT_TASK = f"INSERT INTO tasks ({', '.join(FIXED)}) VALUES ({', '.join('?' * len(FIXED))})"
+_STATE = ("seq", *MOVING, "result_until", "result")
+_SAVE_STATE = (
+    f"INSERT OR REPLACE INTO states ({', '.join(_STATE)}) VALUES ({', '.join('?' * len(_STATE))})"
 )
-_UPDATE_TASK = f"UPDATE tasks SET {', '.join(f'{column} = ?' for column in MOVING)} WHERE seq = ?"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+_NO_RESULT = (None, None)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -48,6 +57,8 @@ class SqliteStore(SqliteReader):
             self._connection.pragma("journal_mode", "wal")
             self._connection.pragma("synchronous", "FULL")
             self._connection.pragma("cache_size", -64_000)  # KiB
+            # Fewer and larger checkpoints than SQLite's own 1,000 pages: many rewrite the same ones.
+            self._connection.pragma("wal_autocheckpoint", 4_000)
             self._migrate(path)
 
     def take_over(self) -> int:
@@ -62,12 +73,11 @@ class SqliteStore(SqliteReader):
         return self._epoch
 
     def load(self) -> Loaded:
-        columns = ", ".join(f"tasks.{column}" for column in FIXED + MOVING)
-        live = self._rows(
-            f"SELECT arguments.json, {columns} FROM tasks JOIN arguments USING (seq) "
-            f"WHERE {LIVE} ORDER BY seq"
-        )
-        tasks = [task_of(row[1:], row[0]) for row in live]
+        tasks = [
+            task_of(row[1:], row[0])
+            for row in self._rows(select(LIVE_STATUSES, "1", arguments=True))
+        ]
+        tasks.sort(key=lambda task: task.seq)
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
         ((deleted,),) = self._rows(
             "SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_seq'"
@@ -79,12 +89,12 @@ class SqliteStore(SqliteReader):
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         by_id = self._rows(
             "SELECT tasks.id, tasks.id FROM json_each(?) JOIN tasks ON tasks.id = json_each.value",
-            (dumps(list(ids)),),
+            (msgspec.json.encode(list(ids)).decode(),),
         )
         by_key = self._rows(
             "SELECT idempotency_key, tasks.id FROM json_each(?) JOIN tasks "
             "ON idempotency_key = json_each.value",
-            (dumps(list(keys)),),
+            (msgspec.json.encode(list(keys)).decode(),),
         )
         return {**dict(by_id), **dict(by_key)}
 
@@ -114,13 +124,13 @@ class SqliteStore(SqliteReader):
         with self._errors(), self._transaction():
             self._refuse_if_stale()
             self._connection.execute(
-                "DELETE FROM results WHERE seq IN (SELECT seq FROM results WHERE expires_at <= ? "
-                "ORDER BY expires_at LIMIT ?)",
+                "UPDATE states SET result_until = NULL, result = NULL WHERE seq IN (SELECT seq "
+                "FROM states WHERE result_until <= ? ORDER BY result_until LIMIT ?)",
                 (now, limit),
             )
             results = self._connection.changes()
             old = self._connection.execute(
-                "SELECT seq FROM tasks WHERE finished_at < ? ORDER BY finished_at LIMIT ?",
+                "SELECT seq FROM states WHERE finished_at < ? ORDER BY finished_at LIMIT ?",
                 (finished_before, limit),
             )
             return results + self._delete([seq for (seq,) in old])
@@ -128,23 +138,34 @@ class SqliteStore(SqliteReader):
     # ---- inside a transaction --------------------------------------------------------------
 
     def _save_tasks(self, changes: Changes) -> None:
-        inserted = changes.inserted
+        inserted, touched, leased = changes.inserted, changes.touched, changes.leased
         if inserted:
-            self._many(_INSERT_TASK, (fixed_columns(t) + moving_columns(t) for t in inserted))
-            self._many(
-                "INSERT INTO arguments VALUES (?, ?)", ((t.seq, t.spec.arguments) for t in inserted)
+            self._many(_INSERT_TASK, map(fixed_columns, inserted))
+            self._many("INSERT INTO arguments VALUES (?, ?)", map(_arguments, inserted))
+            self._for_each(
+                "INSERT INTO waiting SELECT value FROM json_each(?)",
+                [t.seq for t in inserted if _is_waiting(t)],
             )
-        if changes.touched:
-            touched = changes.touched.values()
-            self._many(_UPDATE_TASK, ((*moving_columns(task), task.seq) for task in touched))
+        if touched:
+            self._for_each(_delete_from("waiting"), list(touched))
+            self._for_each(_delete_from("leased"), [seq for seq in touched if seq not in leased])
+        simply = [task for task in leased.values() if task.seq in touched or is_plain(task)]
+        self._many("INSERT INTO leased VALUES (?, ?, ?, ?)", map(_lease, simply))
+        told = [t for t in inserted if not (_is_waiting(t) or (t.seq in leased and is_plain(t)))]
+        told += [task for seq, task in touched.items() if seq not in leased]
+        if told:
+            results = _results(changes)
+            self._many(
+                _SAVE_STATE,
+                ((t.seq, *moving_columns(t), *results.get(t.seq, _NO_RESULT)) for t in told),
+            )
+
+    def _for_each(self, sql: str, seqs: list[int]) -> None:
+        """One statement for many rows: it costs a third of one for each."""
+        if seqs:
+            self._connection.execute(sql, (_json(seqs),))
 
     def _save_attempts(self, changes: Changes) -> None:
-        results = (
-            (task.seq, task.finished_at + task.spec.result_ttl_seconds, report.result)
-            for task, report in changes.ended
-            if report.result is not None and task.finished_at is not None
-        )
-        self._many("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", results)
         logs = ((t.seq, report.attempt, report.logs) for t, report in changes.ended if report.logs)
         self._many("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", logs)
         self._many(
@@ -177,20 +198,19 @@ class SqliteStore(SqliteReader):
 
     def _delete(self, seqs: Sequence[int]) -> int:
         rows = self._connection.execute(
-            f"SELECT seq FROM json_each(?) JOIN tasks ON seq = json_each.value WHERE NOT ({LIVE})",
-            (dumps(list(seqs)),),
+            "SELECT states.seq FROM json_each(?) CROSS JOIN states ON states.seq = json_each.value "
+            f"WHERE status IN ({words(TERMINAL)})",
+            (_json(seqs),),
         )
-        doomed = dumps([seq for (seq,) in rows])
+        doomed = [seq for (seq,) in rows]
         # A seq is never given out twice, even when the newest task is deleted.
         self._connection.execute(
             "INSERT INTO meta SELECT 'last_seq', coalesce(max(seq), 0) FROM tasks WHERE true "
             "ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
         )
-        for table in ("tasks", "arguments", "results", "logs", "timeline"):
-            self._connection.execute(
-                f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))", (doomed,)
-            )
-        return doomed.count(",") + 1 if doomed != "[]" else 0
+        for table in ("tasks", "arguments", "states", "logs", "timeline"):
+            self._for_each(_delete_from(table), doomed)
+        return len(doomed)
 
     def _refuse_if_stale(self) -> None:
         epoch = self._connection.execute("SELECT value FROM meta WHERE key = 'epoch'").get
@@ -211,6 +231,11 @@ class SqliteStore(SqliteReader):
             raise StoreError(
                 f"{path} was written by a newer version (schema {version}, this one knows "
                 f"{_SCHEMA_VERSION}): upgrade, or use another file"
+            )
+        if 0 < version < _SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} was written before the first release (schema {version}), which nothing "
+                "can read any more: move it away, or use another file"
             )
         schema = files("task_queue.store").joinpath("sql/sqlite_schema.sql").read_text("utf-8")
         self._connection.execute(schema)
@@ -233,3 +258,37 @@ class SqliteStore(SqliteReader):
             yield
         except apsw.Error as error:
             raise StoreError(f"SQLite could not save: {error}") from error
+
+
+def _json(seqs: Sequence[int]) -> str:
+    return msgspec.json.encode(seqs).decode()
+
+
+def _delete_from(table: str) -> str:
+    return f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))"
+
+
+def _arguments(task: Task) -> tuple[int, bytes]:
+    return task.seq, task.spec.arguments
+
+
+def _lease(task: Task) -> tuple[int, int, str | None, float | None]:
+    return task.seq, task.attempt, task.worker_id, task.claimed_at
+
+
+def _is_waiting(task: Task) -> bool:
+    """Whether a new task is told of by a row in `waiting`."""
+    return (
+        task.status is Status.QUEUED
+        and not (task.attempt or task.worker_id or task.claimed_at)
+        and is_plain(task)
+    )
+
+
+def _results(changes: Changes) -> dict[int, tuple[float, bytes]]:
+    """Until when it is kept, and the result, of the tasks that have one, by seq."""
+    return {
+        task.seq: (task.finished_at + task.spec.result_ttl_seconds, report.result)
+        for task, report in changes.ended
+        if report.result is not None and task.finished_at is not None
+    }

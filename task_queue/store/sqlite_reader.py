@@ -4,7 +4,7 @@ Write-ahead logging lets readers see the last commit without ever blocking the w
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,15 +22,18 @@ from task_queue.store.task_row import FIXED, MOVING, task_of
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
 
-_COLUMNS = ", ".join(f"tasks.{column}" for column in FIXED + MOVING)
+_COLUMNS = ", ".join(FIXED + MOVING)
 _BUSY_TIMEOUT_MS = 10_000
-#: The conditions of the partial indexes, to the letter: only a query that has one uses its index.
-LIVE = "status IN ('SCHEDULED', 'QUEUED', 'RUNNING', 'RETRYING')"
-_UNHAPPY = "status IN ('FAILED', 'CANCELLED', 'EXPIRED')"
-_LIVE_STATUSES = frozenset(Status) - TERMINAL
-_UNHAPPY_STATUSES = TERMINAL - {Status.COMPLETED}
+LIVE_STATUSES = frozenset(Status) - TERMINAL
 
 T = TypeVar("T")
+
+#: Each task is in one of these views; which statuses it can have there.
+_VIEWS: dict[str, frozenset[Status]] = {
+    "settled_tasks": frozenset(Status),
+    "waiting_tasks": frozenset({Status.QUEUED}),
+    "leased_tasks": frozenset({Status.RUNNING}),
+}
 
 
 class SqliteReader:
@@ -42,22 +45,29 @@ class SqliteReader:
         self._connection = connect(path, apsw.SQLITE_OPEN_READONLY)
 
     def get(self, task_id: str) -> Task | None:
-        sql = (
-            f"SELECT arguments.json, {_COLUMNS} FROM tasks JOIN arguments USING (seq) WHERE id = ?"
-        )
-        rows = list(self._rows(sql, (task_id,)))
+        sql = select((), "id = ?", arguments=True)
+        rows = list(self._rows(sql, (task_id,) * len(_VIEWS)))
         return task_of(rows[0][1:], rows[0][0]) if rows else None
 
     def find(self, task_ids: Sequence[str]) -> dict[str, Task]:
-        sql = f"SELECT {_COLUMNS} FROM json_each(?) JOIN tasks ON tasks.id = json_each.value"
-        rows = self._rows(sql, (json.dumps(list(task_ids)),))
+        sql = select((), "id IN (SELECT value FROM json_each(?))")
+        ids = json.dumps(list(task_ids))
+        rows = self._rows(sql, (ids,) * len(_VIEWS))
         return {task.spec.id: task for task in map(task_of, rows)}
 
     def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        return dict(self._by_seqs("results", seqs))
+        sql = (
+            "SELECT seq, result FROM json_each(?) CROSS JOIN states ON seq = json_each.value "
+            "WHERE result IS NOT NULL"
+        )
+        return dict(self._rows(sql, (json.dumps(list(seqs)),)))
 
     def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        return dict(self._by_seqs("arguments", seqs))
+        sql = (  # json_each has a column `json` too
+            "SELECT seq, arguments.json FROM json_each(?) "
+            "CROSS JOIN arguments ON seq = json_each.value"
+        )
+        return dict(self._rows(sql, (json.dumps(list(seqs)),)))
 
     def timeline(self, seq: int) -> list[TimelineEvent]:
         sql = "SELECT event FROM timeline WHERE seq = ? ORDER BY id"
@@ -68,20 +78,22 @@ class SqliteReader:
         return [(attempt, text) for attempt, text in self._rows(sql, (seq,))]
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        condition, values = where(query)
-        sql = f"SELECT {_COLUMNS} FROM tasks WHERE {condition} ORDER BY seq DESC LIMIT ?"
-        return [task_of(row) for row in self._rows(sql, (*values, limit))]
+        statuses, condition, values = where(query)
+        sql = select(statuses, condition)
+        parts = sql.count("?") // len(values) if values else 0
+        rows = self._rows(f"{sql} ORDER BY seq DESC LIMIT ?", (*values * parts, limit))
+        return [task_of(row) for row in rows]
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
         sql = (
-            f"SELECT {_COLUMNS} FROM tasks WHERE finished_at IS NOT NULL "
+            f"SELECT {_COLUMNS} FROM settled_tasks WHERE finished_at IS NOT NULL "
             "AND (finished_at, seq) > (?, ?) ORDER BY finished_at, seq LIMIT ?"
         )
         return [task_of(row) for row in self._rows(sql, (*cursor, limit))]
 
     def last_ended(self) -> Cursor:
         sql = (
-            "SELECT finished_at, seq FROM tasks WHERE finished_at IS NOT NULL "
+            "SELECT finished_at, seq FROM states WHERE finished_at IS NOT NULL "
             "ORDER BY finished_at DESC, seq DESC LIMIT 1"
         )
         rows = list(self._rows(sql))
@@ -94,7 +106,7 @@ class SqliteReader:
     def trends(self, since: float, until: float, bucket_seconds: float) -> Trends:
         sql = (
             "SELECT id, name, status, submitted_at, started_at, finished_at, error_type, "
-            "error_message FROM tasks WHERE finished_at >= ? AND finished_at < ?"
+            "error_message FROM settled_tasks WHERE finished_at >= ? AND finished_at < ?"
         )
         ended = (
             EndedTask(i, name, Status(status), submitted, started, finished, kind or "", text or "")
@@ -125,13 +137,6 @@ class SqliteReader:
         except apsw.Error as error:
             raise StoreError(f"SQLite could not close: {error}") from error
 
-    def _by_seqs(self, table: str, seqs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        sql = (  # json_each has a column `json` too
-            f"SELECT {table}.seq, {table}.json FROM json_each(?) "
-            f"JOIN {table} ON {table}.seq = json_each.value"
-        )
-        return self._rows(sql, (json.dumps(list(seqs)),))
-
     def _decoded(self, sql: str, kind: type[T], values: tuple[Any, ...] = ()) -> list[T]:
         decode = msgspec.msgpack.Decoder(kind).decode
         return [decode(raw) for (raw,) in self._rows(sql, values)]
@@ -158,16 +163,52 @@ def _lower_any(*values: Any) -> str | None:
     return values[0].lower() if isinstance(values[0], str) else None
 
 
-def where(query: TaskQuery) -> tuple[str, list[Any]]:
-    """The condition of a query and its values."""
+def select(statuses: Collection[Status], condition: str, *, arguments: bool = False) -> str:
+    """The statement that finds tasks, in whichever tables they are.
+
+    Args:
+        statuses: only these; empty: any. Tables that hold none of them are not looked at.
+        condition: over the columns of the views; its values are needed once for each view that is
+            looked at.
+        arguments: whether they come before the other columns.
+    """
+    wanted = set(statuses) or set(Status)
+    columns = (
+        f"(SELECT json FROM arguments WHERE seq = v.seq), {_COLUMNS}" if arguments else _COLUMNS
+    )
+    parts = []
+    for view, held in _VIEWS.items():
+        if wanted & held:
+            narrowed = _narrowed(wanted & held) if held > wanted else ""
+            parts.append(f"SELECT {columns} FROM {view} AS v WHERE {narrowed}{condition}")
+    return " UNION ALL ".join(parts)
+
+
+def _narrowed(statuses: Collection[Status]) -> str:
+    """The condition on the status; beside it that of the index, to the letter, if it has them."""
+    # Written out, not bound: SQLite chooses the index before it knows bound values.
+    indexed = "" if Status.COMPLETED in statuses else "status <> 'COMPLETED' AND "
+    return f"{indexed}status IN ({words(statuses)}) AND "
+
+
+def words(statuses: Iterable[Status]) -> str:
+    """Statuses as a list of SQL literals."""
+    return ", ".join(f"'{status.value}'" for status in sorted(statuses))
+
+
+def where(query: TaskQuery) -> tuple[Collection[Status], str, list[Any]]:
+    """The statuses of a query (empty: any), its other conditions, and their values."""
     parts: list[tuple[str, list[Any]]] = [("1", [])]
     statuses = set(query.statuses)
     if query.in_dlq:  # only what FAILED is ever in it
         statuses = statuses & {Status.FAILED} if statuses else {Status.FAILED}
-    if query.statuses or query.in_dlq:
-        parts.append(_any_of(statuses))
+        if not statuses:
+            parts.append(("0", []))
     exact = {"queue": query.queue, "name": query.name, "worker_id": query.worker_id}
-    parts += [(f"{column} = ?", [value]) for column, value in exact.items() if value is not None]
+    # "Likely", or SQLite takes a whole table with few matches for a better start than `waiting`.
+    parts += [
+        (f"likely({column} = ?)", [value]) for column, value in exact.items() if value is not None
+    ]
     if query.in_dlq is not None:
         parts.append(("in_dlq = ?", [query.in_dlq]))
     if query.tag is not None:
@@ -178,24 +219,15 @@ def where(query: TaskQuery) -> tuple[str, list[Any]]:
     if query.text is not None:
         tags = "coalesce((SELECT group_concat(value, ' ') FROM json_each(tags)) || ' ', '')"
         error = "coalesce(error_type || ' ' || error_message, '')"
-        parts.append(_contains(f"tasks.id || ' ' || name || ' ' || {tags} || {error}", query.text))
+        parts.append(_contains(f"id || ' ' || name || ' ' || {tags} || {error}", query.text))
     bounds = {
         "submitted_at >= ?": query.submitted_from,
         "submitted_at < ?": query.submitted_to,
         "seq < ?": query.before_seq,
     }
     parts += [(text, [value]) for text, value in bounds.items() if value is not None]
-    return " AND ".join(text for text, _ in parts), [v for _, values in parts for v in values]
-
-
-def _any_of(statuses: set[Status]) -> tuple[str, list[Any]]:
-    """The condition on the status, with that of an index beside it if the index has them all."""
-    # Written out, not bound: SQLite chooses the index before it knows bound values.
-    names = ", ".join(f"'{status.value}'" for status in sorted(statuses))
-    text = f"status IN ({names})"
-    if statuses <= _LIVE_STATUSES:
-        return f"{text} AND {LIVE}", []
-    return (f"{text} AND {_UNHAPPY}" if statuses <= _UNHAPPY_STATUSES else text), []
+    values = [value for _, values in parts for value in values]
+    return statuses, " AND ".join(text for text, _ in parts), values
 
 
 def _contains(expression: str, text: str) -> tuple[str, list[Any]]:

@@ -1,7 +1,8 @@
-"""A task as a row of the durable stores, and back.
+"""A task as rows of the durable stores, and back.
 
-The columns that change are written together, in one order, whichever of them a turn changed: one
-statement serves every move a task can make.
+What was asked for is one row, written once. Where the task stands is another; its columns are
+written together, in one order, whichever of them a turn changed: one statement serves every move a
+task can make.
 """
 
 import json
@@ -68,6 +69,14 @@ def moving_columns(task: Task) -> tuple[Any, ...]:
         error.message if error else None,
         error.traceback if error else None,
         _encode(task.progress) if task.progress is not None else None,
+    )  # fmt: skip
+
+
+def is_plain(task: Task) -> bool:
+    """Whether nothing is to be told of a task but that it was accepted, or was and is leased."""
+    return not (
+        task.failures or task.deaths or task.due_at or task.expires_at or task.started_at
+        or task.finished_at or task.cancel_requested or task.in_dlq or task.error or task.progress
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tests.store.databases import (
     a_worker,
     an_ending,
     an_event,
+    bare,
     dead_letter,
     everything,
     inserted,
@@ -66,6 +67,69 @@ def test_a_task_moves(store: Store) -> None:
     store.commit(touched(over))
     assert store.get(task.spec.id) == over
     assert store.load().tasks == []
+
+
+_BEFORE: dict[str, dict[str, Any]] = {
+    "new": {},
+    "retried": {
+        "attempt": 2, "failures": 1, "deaths": 1, "due_at": NOW, "error": TaskError("E", "m", "t"),
+    },
+    "may-expire": {"expires_at": NOW + 99},
+    "replayed": {"attempt": 4, "worker_id": "w0", "claimed_at": NOW - 9},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("before", _BEFORE)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at-once", "later"])
+def test_a_lease_is_told_whatever_happened_before(store: Store, before: str, at_once: bool) -> None:
+    task, other = a_task(1, **_BEFORE[before]), a_task(2)
+    if not at_once:
+        store.commit(inserted(task, other))
+        assert store.load().tasks == [task, other]
+    _move(task, status=Status.RUNNING, attempt=task.attempt + 1, worker_id="w1", claimed_at=NOW)
+    changes = inserted(task, other) if at_once else touched(task)
+    changes.leased = {1: task}
+    store.commit(changes)
+    assert store.load().tasks == [task, other]
+    assert store.get(task.spec.id) == task
+    assert store.search(TaskQuery(statuses=(Status.RUNNING,), worker_id="w1"), 9) == [bare(task)]
+    assert store.search(TaskQuery(statuses=(Status.QUEUED,)), 9) == [bare(other)]
+    assert store.delete([1, 2]) == 0
+
+
+@pytest.mark.parametrize("before", _BEFORE)
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"status": Status.COMPLETED, "started_at": NOW, "finished_at": NOW + 1, "error": None},
+        {"status": Status.QUEUED, "worker_id": None, "claimed_at": None},
+        {"progress": Progress(0.5, "half"), "cancel_requested": True},
+        {"status": Status.RETRYING, "due_at": NOW + 5, "failures": 3},
+    ],
+    ids=["over", "given-back", "tells", "failed"],
+)
+def test_what_follows_a_lease_takes_its_place(
+    store: Store, before: str, after: dict[str, Any]
+) -> None:
+    task = a_task(1, **_BEFORE[before])
+    store.commit(inserted(task))
+    _move(task, status=Status.RUNNING, attempt=task.attempt + 1, worker_id="w1", claimed_at=NOW)
+    changes = touched(task)
+    changes.leased = {1: task}
+    store.commit(changes)
+    store.commit(touched(_move(task, **after)))
+    assert store.get(task.spec.id) == task
+    assert store.search(TaskQuery(), 9) == [bare(task)]
+    again = store.load().tasks
+    assert again == ([] if task.finished_at else [task])
+    if not again:
+        return
+    _move(task, status=Status.RUNNING, attempt=task.attempt + 1, worker_id="w2", claimed_at=NOW + 9)
+    _move(task, started_at=None, progress=None, cancel_requested=False)
+    changes = touched(task)
+    changes.leased = {1: task}
+    store.commit(changes)
+    assert store.load().tasks == [task]
 
 
 def test_what_was_committed_does_not_change_with_the_machine_s_object(store: Store) -> None:

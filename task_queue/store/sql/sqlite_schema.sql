@@ -1,5 +1,12 @@
--- One row a task, one status a row. What is large or rare lives in tables of its own, so that an
--- update of the row never rewrites arguments or results.
+-- What was asked for is written once, in `tasks`, and never changed. Where a task stands is in one of
+-- three tables, and which one it is in says most of it:
+--   waiting  QUEUED, as it was accepted
+--   leased   RUNNING, and nothing was heard of the attempt yet; goes before a row in `states`, which
+--            then tells of earlier attempts
+--   states   everything else: what has ended, failed, is delayed, may expire, tells progress
+-- So the life of a task that simply runs is appends and the removal of two small rows, and never
+-- the rewriting of a wide one; docs/performance.md says what that is worth. The three views put it
+-- together again, with the same columns each.
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS tasks (
@@ -11,7 +18,22 @@ CREATE TABLE IF NOT EXISTS tasks (
     submitted_at REAL NOT NULL,
     idempotency_key TEXT,
     tags TEXT,
-    options BLOB NOT NULL,
+    options BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS tasks_idempotency ON tasks (idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+-- Apart from `tasks`, so that a list never reads past a megabyte of them.
+CREATE TABLE IF NOT EXISTS arguments (seq INTEGER PRIMARY KEY, json BLOB NOT NULL);
+
+CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS leased (
+    seq INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL,
+    worker_id TEXT NOT NULL,
+    claimed_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS states (
+    seq INTEGER PRIMARY KEY,
     status TEXT NOT NULL,
     attempt INTEGER NOT NULL,
     failures INTEGER NOT NULL,
@@ -27,25 +49,41 @@ CREATE TABLE IF NOT EXISTS tasks (
     error_type TEXT,
     error_message TEXT,
     error_traceback TEXT,
-    progress BLOB
+    progress BLOB,
+    result_until REAL,
+    result BLOB
 );
-CREATE UNIQUE INDEX IF NOT EXISTS tasks_idempotency ON tasks (idempotency_key)
-    WHERE idempotency_key IS NOT NULL;
--- Every live task, for the start of a scheduler and for lists by status. No further column: so the
--- tasks of one status come in the order of seq, and the first page of a list needs no sorting.
-CREATE INDEX IF NOT EXISTS tasks_live ON tasks (status)
-    WHERE status IN ('SCHEDULED', 'QUEUED', 'RUNNING', 'RETRYING');
--- What did not end well is rare and looked for often.
-CREATE INDEX IF NOT EXISTS tasks_unhappy ON tasks (status)
-    WHERE status IN ('FAILED', 'CANCELLED', 'EXPIRED');
+-- What lives or did not end well is rare here and looked for often. No further column: so the tasks
+-- of one status come in the order of seq, and the first page of a list needs no sorting.
+CREATE INDEX IF NOT EXISTS states_status ON states (status) WHERE status <> 'COMPLETED';
 -- The order of endings: trends, the event stream, pruning.
-CREATE INDEX IF NOT EXISTS tasks_finished ON tasks (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS states_finished ON states (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS states_result ON states (result_until) WHERE result_until IS NOT NULL;
 
-CREATE TABLE IF NOT EXISTS arguments (seq INTEGER PRIMARY KEY, json BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS results (
-    seq INTEGER PRIMARY KEY, expires_at REAL NOT NULL, json BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS results_expiry ON results (expires_at);
+CREATE VIEW IF NOT EXISTS settled_tasks AS
+    SELECT states.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
+        status, attempt, failures, deaths, due_at, expires_at, worker_id, claimed_at,
+        started_at, finished_at, cancel_requested, in_dlq, error_type, error_message,
+        error_traceback, progress
+    FROM states JOIN tasks ON tasks.seq = states.seq
+    WHERE NOT EXISTS (SELECT 1 FROM leased WHERE leased.seq = states.seq);
+CREATE VIEW IF NOT EXISTS waiting_tasks AS
+    SELECT waiting.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
+        'QUEUED' AS status, 0 AS attempt, 0 AS failures, 0 AS deaths, 0.0 AS due_at,
+        NULL AS expires_at, NULL AS worker_id, NULL AS claimed_at, NULL AS started_at,
+        NULL AS finished_at, 0 AS cancel_requested, 0 AS in_dlq, NULL AS error_type,
+        NULL AS error_message, NULL AS error_traceback, NULL AS progress
+    FROM waiting JOIN tasks ON tasks.seq = waiting.seq;
+CREATE VIEW IF NOT EXISTS leased_tasks AS
+    SELECT leased.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
+        'RUNNING' AS status, leased.attempt, coalesce(states.failures, 0) AS failures,
+        coalesce(states.deaths, 0) AS deaths, coalesce(states.due_at, 0.0) AS due_at,
+        states.expires_at, leased.worker_id, leased.claimed_at, NULL AS started_at,
+        NULL AS finished_at, 0 AS cancel_requested, 0 AS in_dlq, states.error_type,
+        states.error_message, states.error_traceback, NULL AS progress
+    FROM leased JOIN tasks ON tasks.seq = leased.seq
+        LEFT JOIN states ON states.seq = leased.seq;
+
 CREATE TABLE IF NOT EXISTS logs (
     seq INTEGER NOT NULL, attempt INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (seq, attempt)
 ) WITHOUT ROWID;
