@@ -14,8 +14,8 @@ KINDS: tuple[Kind, ...] = ("process", "async")
 
 #: A chunk is sent to a child in one go. Its tasks wait for each other, so it must be short.
 CHUNK_SECONDS = 0.005
-#: A task that takes longer travels alone: nothing is gained by sending more along.
-SHORT_SECONDS = 0.001
+#: A task that takes longer travels alone: two of them would be more than a chunk.
+SHORT_SECONDS = 0.0025
 
 #: Priority and seq as they sort; the attempt keeps two leases from being compared themselves.
 _Entry = tuple[int, int, int, Lease]

@@ -121,6 +121,8 @@ class _Template:
             )
 
     def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SubmitRequest:
+        if not kwargs and not self.options:  # the many small tasks of a large batch
+            return SubmitRequest(self._name, self._positional_json(args))
         options = dict(self.options)
         named: dict[str, Raw] = {}
         for name, value in kwargs.items():
@@ -134,6 +136,8 @@ class _Template:
         return SubmitRequest(self._name, self._positional_json(args), named, **options)
 
     def _positional_json(self, args: tuple[Any, ...]) -> list[Raw]:
+        if not args:
+            return []
         known = self._parameters
         return [
             Raw(to_json(value, f"argument '{known[i]}'" if i < len(known) else f"argument {i + 1}"))
@@ -148,6 +152,8 @@ def _positional(function: TaskFunction[..., Any]) -> list[str]:
 
 
 def _bytes_of(request: SubmitRequest) -> int:
+    if not request.args and not request.kwargs:
+        return 0
     return sum(map(_raw_length, request.args)) + sum(map(_raw_length, request.kwargs.values()))
 
 

@@ -57,7 +57,7 @@ class SqliteStore(SqliteReader):
             self._connection.pragma("journal_mode", "wal")
             self._connection.pragma("synchronous", "FULL")
             self._connection.pragma("cache_size", -64_000)  # KiB
-            # Fewer and larger checkpoints than SQLite's own 1,000 pages: many rewrite the same ones.
+            # Fewer, larger checkpoints than SQLite's own 1,000 pages: many rewrite the same ones.
             self._connection.pragma("wal_autocheckpoint", 4_000)
             self._migrate(path)
 
