@@ -61,13 +61,12 @@ def ranked(models: Sequence[RankedModel]) -> list[RankedModel]:
 
 def ranking_table(ranking: Sequence[RankedModel]) -> Table:
     """The ranking for a terminal."""
-    headings = ("rank", "model", "parameters", "accuracy", "fit s", "attempts", "worker")
+    headings = ("rank", "model", "parameters", "accuracy", "fit s", "tries")
     table = Table(*headings, title="Ranking", title_justify="left")
     for rank, model in enumerate(ranking, start=1):
         table.add_row(
             str(rank), Text(model.model), Text(model.params_text), _accuracy(model.score),
             f"{model.score['fit_seconds']:.2f}", str(model.task.attempts),
-            Text(model.task.worker_id or ""),
         )  # fmt: skip
     return table
 

@@ -5,6 +5,10 @@ pictures inside, so it can be mailed as one file, and follows the reader's light
 """
 
 import csv
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -142,6 +146,13 @@ def print_failures(
     dead = sum(task.in_dlq for _, task in failures)
     console.print(f"In the dead-letter queue: {dead}. Once the cause is mended, run them again:")
     console.print(Text(f"  {replay_command}"), soft_wrap=True)
+
+
+def task_queue_command(*words: str) -> str:
+    """A `task-queue` command as it can be typed here, whether or not its folder is on the path."""
+    here = Path(sys.executable).with_name("task-queue")
+    known = shutil.which("task-queue") is not None or not here.exists()
+    return shlex.join(["task-queue" if known else os.path.relpath(here), *words])
 
 
 def print_places(console: Console, paths: Sequence[Path], client_url: str) -> None:

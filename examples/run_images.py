@@ -19,7 +19,7 @@ import image_job
 import skimage
 from contact_sheet import PictureResult, write_contact_sheet
 from finished_task import FinishedTask, submit_and_wait
-from report import print_failures, print_places, write_csv
+from report import print_failures, print_places, task_queue_command, write_csv
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -96,7 +96,7 @@ def run(
     # Repetitions are load: to show them would only be to show the same pictures again.
     shown = results[: len(pictures)]
     failures = failures_of(results)
-    replay_command = f"task-queue dlq replay --tag {options.run_id}"
+    replay_command = task_queue_command("dlq", "replay", "--tag", options.run_id)
     console.print(results_table(shown))
     print_failures(console, failures, replay_command)
     csv_file, page = OUT_DIR / "results.csv", OUT_DIR / "index.html"
@@ -168,19 +168,18 @@ def failures_of(results: Sequence[PictureResult]) -> list[tuple[str, FinishedTas
 
 def results_table(results: Sequence[PictureResult]) -> Table:
     """One line for each picture."""
-    headings = (
-        "file", "pixels", "thumbnail", "mean colour", "status", "attempts", "worker", "ms",
-    )  # fmt: skip
-    table = Table(*headings, title="Pictures", title_justify="left")
+    table = Table("file", title="Pictures", title_justify="left")
+    for heading in ("pixels", "colour", "status", "tries", "ms"):  # the CSV file has the rest
+        table.add_column(heading, no_wrap=True)
     for result in results:
         row = result.as_row()
         colour = str(row["mean_colour"])
-        swatch = Text.assemble(("   ", f"on {colour}"), f" {colour}") if colour else Text()
+        swatch = Text.assemble(("  ", f"on {colour}"), f" {colour}") if colour else Text()
         ok = row["status"] == "COMPLETED"
         table.add_row(
-            Text(result.file), str(row["pixels"]), str(row["thumbnail_pixels"]), swatch,
+            Text(result.file), str(row["pixels"]), swatch,
             Text(str(row["status"]), style="green" if ok else "red"),
-            str(row["attempts"]), Text(str(row["worker"])), str(row["milliseconds"]),
+            str(row["attempts"]), str(row["milliseconds"]),
         )  # fmt: skip
     return table
 

@@ -18,7 +18,7 @@ from typing import Any
 from finished_task import submit_and_wait
 from model_job import DATASETS, Score, cross_validate
 from ranking import RankedModel, ranked, ranking_table, write_ranking
-from report import print_failures, print_places, write_csv
+from report import print_failures, print_places, task_queue_command, write_csv
 from rich.console import Console
 from rich.text import Text
 from sklearn.model_selection import ParameterGrid
@@ -92,7 +92,7 @@ def run(
     ]
     ranking = ranked(results)
     failures = [(model.title, model.task) for model in results if not model.task.succeeded]
-    replay_command = f"task-queue dlq replay --tag {options.run_id}"
+    replay_command = task_queue_command("dlq", "replay", "--tag", options.run_id)
     console.print(ranking_table(ranking))
     print_failures(console, failures, replay_command)
     csv_file, page = OUT_DIR / "results.csv", OUT_DIR / "report.html"
