@@ -48,8 +48,8 @@ class TaskContext:
 
     @property
     def attempt(self) -> int:
-        """Which attempt this is, from 1; lost workers and releases count too."""
-        return self._lease.attempt
+        """Which attempt this is, from 1; those cut short by a lost worker or a drain count too."""
+        return self._lease.attempt - self._lease.unstarted
 
     @property
     def max_retries(self) -> int:

@@ -15,7 +15,14 @@ from msgspec import Struct
 
 from task_queue.clock import Clock
 from task_queue.core.effects import Accepted, Answer, Effects, Grant, Moved, Refused
-from task_queue.core.events import Event, TasksReplayed, TasksSubmitted, Ticked, WorkerPulled
+from task_queue.core.events import (
+    Event,
+    TasksReplayed,
+    TasksSubmitted,
+    Ticked,
+    Unheard,
+    WorkerPulled,
+)
 from task_queue.core.machine import QueueMachine
 from task_queue.core.schedule import NextFiring
 from task_queue.core.settings import Rules
@@ -141,6 +148,8 @@ class Scheduler:
         if self._store is None:
             self._store = parts.open_store()
             self._epoch = self._store.take_over()
+        # A store that cannot be written is no store: until it can, everybody is told so.
+        self._store.check_writable()
         loaded = self._store.load()
         self._now = max(self._now, self._clock.now())
         self._machine = QueueMachine(
@@ -174,9 +183,9 @@ class Scheduler:
         if granted is not None:
             return granted  # its answer was lost on the way
         future = self._pulls.get(pull)
-        if future is None:
+        if future is None:  # else it is repeated while it is open: its reports are taken already
             future = self._pulls[pull] = asyncio.get_running_loop().create_future()
-        await self.request(event)
+            await self.request(event)
         return await asyncio.shield(future)  # shared with whoever repeats the pull
 
     async def retry(self, task_id: str) -> Moved | Refused:
@@ -233,8 +242,12 @@ class Scheduler:
     def tick(self) -> None:
         """Let the machine see the time."""
         if self._machine is not None:
-            self._inbox.append((Ticked(), asyncio.get_running_loop().create_future()))
+            self._note(Ticked())
             self._turn()
+
+    def _note(self, event: Ticked | Unheard) -> None:
+        """Tell the machine something to which nobody waits for an answer."""
+        self._inbox.insert(0, (event, asyncio.get_running_loop().create_future()))
 
     # ---- turns -----------------------------------------------------------------------------
 
@@ -246,12 +259,13 @@ class Scheduler:
     def _turn(self) -> None:
         """Handle, save and answer all that has come in."""
         self._turn_is_due = False
-        inbox, self._inbox = self._inbox, []
         machine, store = self._machine, self._store
         if machine is None or store is None:
+            inbox, self._inbox = self._inbox, []
             self._fail(inbox, SchedulerUnavailable("the store does not answer; try again shortly"))
             return
-        self._now = max(self._now, self._clock.now())
+        self._look_at_clock()
+        inbox, self._inbox = self._inbox, []
         try:
             fx = machine.handle([event for event, _ in inbox], self._now)
             self._parts.check(machine)
@@ -265,6 +279,13 @@ class Scheduler:
             self._answer(inbox, fx)
             self._parts.on_turn(fx, self._now)
             self._arm_timer(machine)
+
+    def _look_at_clock(self) -> None:
+        """What was sent while this process was stopped is still on its way: nobody is to blame."""
+        before, self._now = self._now, max(self._now, self._clock.now())
+        passed = self._now - before
+        if passed > 2 * self._parts.rules.poll_seconds:  # a turn comes at least once in that time
+            self._note(Unheard(passed))
 
     def _save(self, store: Store, fx: Effects) -> None:
         self._stats.turns += 1
@@ -311,7 +332,7 @@ class Scheduler:
         self, inbox: list[tuple[Event, asyncio.Future[Answer]]], error: SchedulerUnavailable
     ) -> None:
         for event, future in inbox:
-            if not future.done() and not isinstance(event, Ticked):
+            if not future.done() and not isinstance(event, Ticked | Unheard):
                 future.set_exception(error)
 
     def _fail_everybody(self, error: SchedulerUnavailable) -> None:
@@ -328,7 +349,8 @@ class Scheduler:
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            delay = max(0.001, due - self._clock.now())
+            # Once in a poll period at least: a longer time means that this process stood still.
+            delay = max(0.001, min(due - self._clock.now(), self._parts.rules.poll_seconds))
             self._timer = asyncio.get_running_loop().call_later(delay, self.tick)
 
     # ---- store -----------------------------------------------------------------------------
@@ -353,6 +375,7 @@ class Scheduler:
         arguments = self._ask(lambda store: store.arguments([task.seq for task in tasks]))
         for task in tasks:
             task.spec.arguments = arguments[task.seq]
+        tasks.sort(key=lambda task: task.seq)  # they run again in the order of their acceptance
         return tasks
 
 

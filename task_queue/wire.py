@@ -291,7 +291,7 @@ def task_view(task: Task) -> TaskView:
         queue=spec.queue,
         priority=spec.priority,
         status=task.status.value,
-        attempt=task.attempt,
+        attempt=task.attempt_shown,
         failures=task.failures,
         max_retries=spec.max_retries,
         submitted_at=to_rfc3339(task.submitted_at),
@@ -335,16 +335,16 @@ def timeline_view(task: Task, events: list[TimelineEvent]) -> list[TimelineView]
         )  # fmt: skip
     if task.claimed_at is not None and task.status.value in ("RUNNING", "COMPLETED"):
         views.append(
-            TimelineView(to_rfc3339(task.claimed_at), "claimed", task.attempt, task.worker_id)
+            TimelineView(to_rfc3339(task.claimed_at), "claimed", task.attempt_shown, task.worker_id)
         )
     if task.started_at is not None and task.status.value == "COMPLETED":
         started = to_rfc3339(task.started_at)
-        views.append(TimelineView(started, "started", task.attempt, task.worker_id))
+        views.append(TimelineView(started, "started", task.attempt_shown, task.worker_id))
     if task.finished_at is not None:
         kind = task.status.value.lower()
         if kind in ("completed", "failed"):
             views.append(
-                TimelineView(to_rfc3339(task.finished_at), kind, task.attempt, task.worker_id)
+                TimelineView(to_rfc3339(task.finished_at), kind, task.attempt_shown, task.worker_id)
             )
     return sorted(views, key=lambda view: view.at)
 

@@ -94,6 +94,15 @@ class ScheduleDeleted(Struct, tag=True):
     schedule_id: str
 
 
+class Unheard(Struct, tag=True):
+    """For so long nobody could be heard: the process was stopped, or the clock was set forward.
+
+    That workers seem silent since then is no fault of theirs.
+    """
+
+    seconds: float
+
+
 class Ticked(Struct, tag=True):
     """Time passed."""
 
@@ -112,5 +121,6 @@ Event = (
     | WorkerStatusWanted
     | ScheduleSaved
     | ScheduleDeleted
+    | Unheard
     | Ticked
 )

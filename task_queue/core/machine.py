@@ -7,6 +7,7 @@ grant out, and must throw the machine away and load a new one if saving fails.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,7 +24,7 @@ from task_queue.core.effects import (
     Refused,
     Registered,
 )
-from task_queue.core.ready import ReadyLine, take_next
+from task_queue.core.ready import ReadyLine, take_in_order
 from task_queue.core.schedule import NextFiring, Schedule, fires
 from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus
@@ -40,6 +41,8 @@ class Loaded(Struct):
     paused_queues: list[str]
     workers: list[WorkerInfo]  #: those not known to have ended
     schedules: list[Schedule]
+    #: Of worker ids whose last bearer ended: how many there were before the next one.
+    restarts: dict[str, int] = {}
 
 
 class QueueMachine:
@@ -60,6 +63,7 @@ class QueueMachine:
         self.paused: set[str] = set(loaded.paused_queues)
         self.workers: dict[str, WorkerState] = {}
         self.schedules: dict[str, Schedule] = {s.id: s for s in loaded.schedules}
+        self._restarts = dict(loaded.restarts)
         #: Reports for attempts that were no longer current.
         self.refused_reports = 0
         self._new_id = new_id
@@ -192,8 +196,8 @@ class QueueMachine:
                     "another worker_id, or end the other one first",
                 )
             self._lose(old, "a new worker took its worker_id", now, fx)
-            info.restarts = old.info.restarts + 1
         if old is None or old.info.incarnation != info.incarnation:
+            info.restarts = self._restarts.get(info.worker_id, 0)
             info.registered_at = now
             self.workers[info.worker_id] = WorkerState(info, last_seen=now)
             fx.changes.workers[info.worker_id] = info
@@ -329,6 +333,7 @@ class QueueMachine:
             info = worker.info
             fx.grants.append(Grant(info.worker_id, info.incarnation, worker.pull_seq, order="gone"))
         worker.info.ended_at, worker.info.end_cause = now, cause
+        self._restarts[worker.info.worker_id] = worker.info.restarts + 1
         fx.changes.workers[worker.info.worker_id] = worker.info
         del self.workers[worker.info.worker_id]
 
@@ -343,6 +348,11 @@ class QueueMachine:
         if self.schedules.pop(event.schedule_id, None) is None:
             return Refused("not_live", f"no schedule has the id '{event.schedule_id}'")
         fx.changes.schedules[event.schedule_id] = None
+        return Done()
+
+    def _unheard(self, event: ev.Unheard, now: float, fx: Effects) -> Answer:
+        for worker in self.workers.values():
+            worker.last_seen = min(now, worker.last_seen + event.seconds)
         return Done()
 
     def _ticked(self, event: ev.Ticked, now: float, fx: Effects) -> Answer:
@@ -394,24 +404,19 @@ class QueueMachine:
         room = limit - len(worker.held)
         if room <= 0:
             return leases
-        lines = self._lines_for(worker)
-        only = lines[0] if len(lines) == 1 else None
-        while room > 0:
-            task = only.take_head() if only is not None else take_next(lines)
-            if task is None:
-                break
-            self.book.claim(task, worker.info.worker_id, now, fx)
+        claim, worker_id = self.book.claim, worker.info.worker_id
+        for task in islice(take_in_order(self._lines_for(worker)), room):
+            claim(task, worker_id, now, fx)
             worker.held[task.spec.id] = task
             leases.append(lease_of(task))
-            room -= 1
         return leases
 
     def _lines_for(self, worker: WorkerState) -> list[ReadyLine]:
-        lines, info = self.book.lines, worker.info
+        lines, info = self.book.filled_lines(), worker.info
         queues: Iterable[str] = (name for name in info.queues if name in lines)
         if "*" in info.queues:
             queues = (n for n in lines if n in info.queues or n not in info.excluded)
-        return [lines[q] for q in queues if q not in self.paused and len(lines[q])]
+        return [lines[queue] for queue in queues if queue not in self.paused]
 
     def _answer_pull(
         self, worker: WorkerState, leases: list[Lease], now: float, fx: Effects
@@ -458,5 +463,6 @@ _HANDLERS: dict[type[Struct], Callable[..., Answer]] = {
     ev.WorkerStatusWanted: QueueMachine._worker_status,
     ev.ScheduleSaved: QueueMachine._schedule_saved,
     ev.ScheduleDeleted: QueueMachine._schedule_deleted,
+    ev.Unheard: QueueMachine._unheard,
     ev.Ticked: QueueMachine._ticked,
 }

@@ -65,6 +65,12 @@ class Task(Struct, gc=False):
     in_dlq: bool = False
     error: TaskError | None = None
     progress: Progress | None = None
+    unstarted: int = 0  #: of the claims, those that were given back before the task began to run
+
+    @property
+    def attempt_shown(self) -> int:
+        """Which attempt this is for people: leases that were given back unstarted were none."""
+        return self.attempt - self.unstarted
 
 
 class Lease(Struct, gc=False, array_like=True):
@@ -83,6 +89,7 @@ class Lease(Struct, gc=False, array_like=True):
     submitted_at: float
     traceparent: str | None
     request_id: str | None
+    unstarted: int = 0
 
 
 class Report(Struct, gc=False, array_like=True):
@@ -114,5 +121,5 @@ def lease_of(task: Task) -> Lease:
     return Lease(
         spec.id, task.attempt, task.seq, spec.name, spec.queue, spec.priority, spec.arguments,
         spec.timeout_seconds, spec.max_retries, task.failures, task.submitted_at,
-        spec.traceparent, spec.request_id,
+        spec.traceparent, spec.request_id, task.unstarted,
     )  # fmt: skip

@@ -19,6 +19,8 @@ from task_queue.core.transitions import next_status
 _WAITS_FOR_TIME = (Status.SCHEDULED, Status.RETRYING)
 #: A heap is swept when so many of its entries are stale, beside one for each live task.
 _MOST_STALE = 1_000
+#: So many queues are remembered though nothing waits in them, beside as many as hold a task.
+_MOST_LINES = 1_000
 _STARTABLE = (Status.SCHEDULED, Status.RETRYING, Status.QUEUED)
 
 
@@ -32,8 +34,10 @@ class TaskBook:
         self.live: dict[str, Task] = {}
         #: Idempotency key to id, of live tasks.
         self.keys: dict[str, str] = {}
-        #: One for each queue that ever held a task here.
+        #: One for each queue that held a task here lately.
         self.lines: dict[str, ReadyLine] = {}
+        #: Of these, all that are not empty, and some that are.
+        self._filled: dict[str, ReadyLine] = {}
         #: Breaks ties in the heaps, so that tasks are never compared.
         self._pushes = count()
         #: (due_at, push, task): every SCHEDULED or RETRYING task, and stale entries.
@@ -47,6 +51,7 @@ class TaskBook:
         #: their ids: neither `live` nor what was asked of the store before the turn tells of them.
         self.over_at_once: dict[str, str] = {}
         self._first_of_turn = next_seq
+        self._most_lines = _MOST_LINES
 
     def line(self, queue: str) -> ReadyLine:
         """The ready line of a queue, made if need be."""
@@ -54,6 +59,12 @@ class TaskBook:
         if line is None:
             line = self.lines[queue] = ReadyLine()
         return line
+
+    def filled_lines(self) -> dict[str, ReadyLine]:
+        """The lines in which a task waits, by queue."""
+        for queue in [queue for queue, line in self._filled.items() if not line]:
+            del self._filled[queue]
+        return self._filled
 
     def next_time(self) -> float | None:
         """When `pass_time` has something to do, at the earliest."""
@@ -86,7 +97,7 @@ class TaskBook:
         if spec.idempotency_key is not None:
             self.keys[spec.idempotency_key] = spec.id
         if task.status is Status.QUEUED:
-            self.line(spec.queue).append(task)
+            self._line_up(task)
         elif task.status in _WAITS_FOR_TIME:
             self._wait(task)
         if task.expires_at is not None:
@@ -182,9 +193,11 @@ class TaskBook:
         if report is not None and report.started_at:
             fx.changes.ended.append((task, report))
             self.note(task, "attempt_released", now, fx, report)
+        else:
+            task.unstarted += 1
         task.status = next_status(task.spec.id, task.status, Happening.RELEASE)
         task.worker_id = task.claimed_at = task.started_at = None
-        self.line(task.spec.queue).append_first(task)
+        self._line_up(task, first=True)
         self._expire_if_past(task, now)
         self._touch(task, fx)
 
@@ -219,7 +232,7 @@ class TaskBook:
             if _waits_for(entry):
                 self.delayed[task.spec.queue] -= 1
                 task.status = next_status(task.spec.id, task.status, Happening.DUE)
-                self.line(task.spec.queue).append(task)
+                self._line_up(task)
                 self._touch(task, fx)
 
     def note(
@@ -230,7 +243,7 @@ class TaskBook:
         error = error or (report.error if report else None)
         fx.changes.timeline.append(
             TimelineEvent(
-                task.seq, now, kind, task.attempt, task.worker_id,
+                task.seq, now, kind, task.attempt_shown, task.worker_id,
                 report.started_at or None if report else None,
                 report.duration_seconds if report else None,
                 error.type if error else "",
@@ -239,6 +252,12 @@ class TaskBook:
         )  # fmt: skip
 
     # ---- inside ----------------------------------------------------------------------------
+
+    def _line_up(self, task: Task, first: bool = False) -> None:
+        queue = task.spec.queue
+        line = self.line(queue)
+        (line.append_first if first else line.append)(task)
+        self._filled[queue] = line
 
     def _retry(self, task: Task, wait_seconds: float, now: float, fx: Effects) -> None:
         task.status = next_status(task.spec.id, task.status, Happening.FAIL_RETRYABLE)
@@ -272,6 +291,10 @@ class TaskBook:
         if len(self._due) > most:
             self._due = [entry for entry in self._due if _waits_for(entry)]
             heapify(self._due)
+        if len(self.lines) > self._most_lines:
+            self.lines = {q: ln for q, ln in self.lines.items() if ln or self.delayed.get(q)}
+            self.delayed = {queue: count for queue, count in self.delayed.items() if count}
+            self._most_lines = 2 * len(self.lines) + _MOST_LINES
 
     def _leave(self, task: Task) -> None:
         """Count a task out of the place where it waits."""

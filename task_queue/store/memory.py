@@ -57,6 +57,10 @@ class MemoryStore:
         self._epoch = self._meta["epoch"]
         return self._epoch
 
+    def check_writable(self) -> None:
+        self.before_commit()
+        self._refuse_if_stale()
+
     def load(self) -> Loaded:
         tasks = (self._task(seq) for seq in sorted(self._rows))
         return Loaded(
@@ -65,6 +69,7 @@ class MemoryStore:
             [queue for queue, paused in self._paused.items() if paused],
             [info for info in self.workers() if info.ended_at is None],
             self.schedules(),
+            {i.worker_id: i.restarts + 1 for i in self.workers() if i.ended_at is not None},
         )
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
@@ -121,7 +126,7 @@ class MemoryStore:
     def _save_attempts(self, changes: Changes) -> None:
         for task, report in changes.ended:
             if report.logs:
-                self._logs.setdefault(task.seq, []).append((report.attempt, report.logs))
+                self._logs.setdefault(task.seq, []).append((task.attempt_shown, report.logs))
             if report.result is not None and task.finished_at is not None:
                 expiry = task.finished_at + task.spec.result_ttl_seconds
                 self._results[task.seq] = (expiry, report.result)

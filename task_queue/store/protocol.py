@@ -83,6 +83,14 @@ class Store(Reader, Protocol):
     def take_over(self) -> int:
         """Become the writer: from now on every older writer is refused. Returns the epoch."""
 
+    def check_writable(self) -> None:
+        """Write something that changes nothing, durably.
+
+        Raises:
+            StaleEpoch: another writer has taken over.
+            StoreError: nothing can be saved now.
+        """
+
     def load(self) -> Loaded:
         """All that the machine needs to go on."""
 

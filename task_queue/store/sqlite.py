@@ -72,6 +72,14 @@ class SqliteStore(SqliteReader):
             self._epoch = epoch
         return self._epoch
 
+    def check_writable(self) -> None:
+        with self._errors(), self._transaction():
+            self._refuse_if_stale()
+            self._connection.execute(
+                "INSERT INTO meta VALUES ('checks', 1) "
+                "ON CONFLICT (key) DO UPDATE SET value = value + 1"
+            )
+
     def load(self) -> Loaded:
         tasks = [
             task_of(row[1:], row[0])
@@ -84,7 +92,10 @@ class SqliteStore(SqliteReader):
         )
         paused = [queue for (queue,) in self._rows("SELECT queue FROM queues WHERE paused")]
         workers = self._decoded("SELECT info FROM workers WHERE NOT ended", WorkerInfo)
-        return Loaded(tasks, max(last_seq, deleted) + 1, paused, workers, self.schedules())
+        ended = self._decoded("SELECT info FROM workers WHERE ended", WorkerInfo)
+        restarts = {info.worker_id: info.restarts + 1 for info in ended}
+        next_seq = max(last_seq, deleted) + 1
+        return Loaded(tasks, next_seq, paused, workers, self.schedules(), restarts)
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         by_id = self._rows(
@@ -166,7 +177,7 @@ class SqliteStore(SqliteReader):
             self._connection.execute(sql, (_json(seqs),))
 
     def _save_attempts(self, changes: Changes) -> None:
-        logs = ((t.seq, report.attempt, report.logs) for t, report in changes.ended if report.logs)
+        logs = ((t.seq, t.attempt_shown, report.logs) for t, report in changes.ended if report.logs)
         self._many("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", logs)
         self._many(
             "INSERT INTO timeline (seq, event) VALUES (?, ?)",

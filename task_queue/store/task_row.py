@@ -19,7 +19,7 @@ FIXED = (
 MOVING = (
     "status", "attempt", "failures", "deaths", "due_at", "expires_at", "worker_id", "claimed_at",
     "started_at", "finished_at", "cancel_requested", "in_dlq", "error_type", "error_message",
-    "error_traceback", "progress",
+    "error_traceback", "progress", "unstarted",
 )  # fmt: skip
 
 
@@ -69,14 +69,16 @@ def moving_columns(task: Task) -> tuple[Any, ...]:
         error.message if error else None,
         error.traceback if error else None,
         _encode(task.progress) if task.progress is not None else None,
+        task.unstarted,
     )  # fmt: skip
 
 
 def is_plain(task: Task) -> bool:
     """Whether nothing is to be told of a task but that it was accepted, or was and is leased."""
     return not (
-        task.failures or task.deaths or task.due_at or task.expires_at or task.started_at
-        or task.finished_at or task.cancel_requested or task.in_dlq or task.error or task.progress
+        task.unstarted or task.failures or task.deaths or task.due_at or task.expires_at
+        or task.started_at or task.finished_at or task.cancel_requested or task.in_dlq
+        or task.error or task.progress
     )  # fmt: skip
 
 
@@ -85,7 +87,7 @@ def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     (seq, task_id, name, queue, priority, submitted_at, key, tags, options) = row[: len(FIXED)]
     (status, attempt, failures, deaths, due_at, expires_at, worker_id, claimed_at, started_at,
      finished_at, cancel_requested, in_dlq, error_type, error_message, error_traceback,
-     progress) = row[len(FIXED) :]  # fmt: skip
+     progress, unstarted) = row[len(FIXED) :]  # fmt: skip
     o = _decode_options(options)
     spec = TaskSpec(
         task_id, name, queue, priority, arguments, o.max_retries, o.retry_base_seconds,
@@ -98,5 +100,5 @@ def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     return Task(
         spec, seq, submitted_at, Status(status), attempt, failures, deaths, due_at, expires_at,
         worker_id, claimed_at, started_at, finished_at, bool(cancel_requested), bool(in_dlq), error,
-        _decode_progress(progress) if progress is not None else None,
+        _decode_progress(progress) if progress is not None else None, unstarted,
     )  # fmt: skip

@@ -204,6 +204,7 @@ class DrivenMachine:
             [queue for queue, paused in self.paused.items() if paused],
             [info for info in self.infos.values() if info.ended_at is None],
             list(self.schedules.values()),
+            {i.worker_id: i.restarts + 1 for i in self.infos.values() if i.ended_at is not None},
         )
         return QueueMachine(
             self.rules, loaded, self.now,

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from task_queue.core import events as ev
 from task_queue.core.invariants import check_invariants
-from task_queue.core.ready import ReadyLine, take_next
+from task_queue.core.ready import ReadyLine, take_in_order
 from task_queue.core.retry import backoff_seconds
-from task_queue.core.status import Outcome, Status, priority_band
+from task_queue.core.status import Outcome, Status, WorkerStatus, priority_band
 from task_queue.core.task import Report, Task
 from task_queue.testing import task_spec
-from tests.core.driven_machine import START, DrivenMachine
+from tests.core.driven_machine import START, DrivenMachine, succeeded
 
 
 def _task(seq: int, priority: int = 5, attempt: int = 0) -> Task:
@@ -59,8 +59,8 @@ def test_over_several_lines_the_first_by_priority_and_acceptance_is_taken() -> N
     lines[1].append(_task(1, 5))
     lines[1].append(_task(3, 5))
     lines[0].append(_task(4, 6))
-    taken = [take_next(lines) for _ in range(5)]
-    assert [task.seq if task else None for task in taken] == [4, 1, 2, 3, None]
+    assert [task.seq for task in take_in_order(lines)] == [4, 1, 2, 3]
+    assert [len(line) for line in lines] == [0, 0, 0]
 
 
 @given(
@@ -127,3 +127,49 @@ def test_completed_tasks_with_a_far_expiry_are_let_go_of(machine: DrivenMachine)
         return machine.pull_event(want=0, reports=[report])
 
     assert _kept(machine, complete, expires_at=START + 1e9) < 1_100
+
+
+def test_thousands_that_are_given_back_come_first_and_in_their_order() -> None:
+    line, count = ReadyLine(), 20_000
+    later = [_task(seq) for seq in range(count, count + 10)]
+    for task in later:
+        line.append(task)
+    returned = [_task(seq, attempt=1) for seq in range(count)]
+    for task in reversed(returned):  # each in its turn before all others: must not search for it
+        line.append_first(task)
+    line.append_first(_task(-1, attempt=3))
+    assert len(line) == count + 11
+    assert [task.seq for task in line] == list(range(-1, count + 10))
+    assert line.oldest_submitted_at() == -1.0
+    assert [task.seq for task in take_in_order([line])] == list(range(-1, count + 10))
+
+
+def test_one_that_is_given_back_and_cancelled_is_skipped() -> None:
+    line = ReadyLine()
+    tasks = [_task(seq, attempt=1) for seq in range(3)]
+    for task in tasks:
+        line.append_first(task)
+    tasks[0].status = Status.CANCELLED
+    line.forget(tasks[0])
+    assert [task.seq for task in take_in_order([line])] == [1, 2]
+    assert len(line) == 0
+
+
+def test_queues_in_which_nothing_waits_any_more_are_forgotten() -> None:
+    machine = DrivenMachine()
+    machine.register(slots=5_000)
+    busy = machine.submit(queue="busy", priority=0)
+    machine.want_status(WorkerStatus.PAUSED)
+    for first in range(0, 4_000, 1_000):
+        specs = [{"queue": f"q{first + n}"} for n in range(1_000)]
+        machine.submit_all(*specs)
+        machine.want_status(WorkerStatus.ACTIVE)
+        leases = machine.pull(want=1_000)
+        assert leases is not None and len(leases.leases) == 1_000
+        machine.want_status(WorkerStatus.PAUSED)
+        machine.report(*(succeeded(lease) for lease in leases.leases))
+    machine.tick(1.0)
+    lines = machine.machine.book.lines
+    assert len(lines) < 2_500 and len(lines["busy"]) == 1
+    check_invariants(machine.machine)
+    assert machine.status(busy) is Status.QUEUED

@@ -399,3 +399,48 @@ def test_the_status_of_a_worker_that_is_not_alive_cannot_be_set(machine: DrivenM
 def test_rules_that_would_lose_healthy_workers_are_refused() -> None:
     with pytest.raises(ValueError, match=r"lease_seconds .* twice poll_seconds"):
         Rules(lease_seconds=9.0, poll_seconds=5.0)
+
+
+def test_the_successor_of_a_dead_worker_counts_as_a_restart(machine: DrivenMachine) -> None:
+    machine.register()
+    for count, (incarnation, following) in enumerate((("a", "b"), ("b", "c"), ("c", "d")), start=1):
+        machine.handle(ev.WorkerLost("w1", incarnation, "process died"))
+        if count == 2:
+            machine.restart()
+        machine.register(incarnation=following)
+        assert machine.infos["w1"].restarts == count
+
+
+# ---- a machine that stood still ------------------------------------------------------------
+
+
+def test_workers_are_not_blamed_for_a_time_in_which_nobody_could_be_heard(
+    machine: DrivenMachine,
+) -> None:
+    lease = machine.start()
+    machine.now += 20.0
+    machine.handle(ev.Unheard(20.0))
+    assert machine.holds() == {lease.task_id}
+    machine.now += machine.rules.lease_seconds
+    machine.handle(ev.Ticked())
+    assert machine.status(lease.task_id) is Status.RETRYING
+
+
+# ---- leases that are given back unstarted --------------------------------------------------
+
+
+def test_a_lease_that_never_started_is_no_attempt_for_people(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.report(ended(lease, Outcome.RELEASED, started_at=0.0))
+    task = machine.tasks[lease.task_id]
+    assert (task.status, task.attempt, task.attempt_shown) == (Status.QUEUED, 1, 0)
+    again = machine.lease()
+    assert (again.attempt, again.attempt - again.unstarted) == (2, 1)
+    machine.report(succeeded(again))
+    assert machine.tasks[lease.task_id].attempt_shown == 1
+
+
+def test_an_attempt_that_a_drain_cut_short_stays_an_attempt(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.report(ended(lease, Outcome.RELEASED, started_at=machine.now))
+    assert machine.tasks[lease.task_id].attempt_shown == 1

@@ -83,6 +83,12 @@ class Hall:
     def _count_dethroned(self) -> None:
         self.dethroned += 1
 
+    def pass_time(self, scheduler: Scheduler, seconds: float) -> None:
+        """Let time pass as it does while a scheduler lives: it looks at the clock now and then."""
+        for _ in range(int(seconds)):
+            self.clock.advance(1.0)
+            scheduler.tick()
+
     # ---- what callers do -------------------------------------------------------------------
 
     async def submit(self, scheduler: Scheduler, **fields: Any) -> str:

@@ -185,8 +185,9 @@ async def test_a_lost_worker_s_open_pull_ends(hall: Hall, scheduler: Scheduler) 
 
 async def test_a_silent_worker_s_task_is_given_to_another(hall: Hall, scheduler: Scheduler) -> None:
     lease = await hall.running(scheduler)
-    hall.clock.advance(15)
-    scheduler.tick()
+    hall.pass_time(scheduler, 14)
+    assert hall.status(lease.task_id) is Status.RUNNING
+    hall.pass_time(scheduler, 1)
     assert hall.status(lease.task_id) is Status.RETRYING
     await hall.register(scheduler, "w2")
     pull = background(scheduler.pull(hall.pull_event("w2")))
@@ -238,3 +239,27 @@ def test_the_parts_have_quiet_defaults() -> None:
     parts.on_trouble("", ValueError())
     parts.on_dethroned()
     parts.check(None)  # type: ignore[arg-type]
+
+
+async def test_a_pull_repeated_while_it_is_open_takes_its_reports_once(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    lease = await hall.running(scheduler)
+    event = hall.pull_event(want=0, reports=(succeeded(lease),))
+    first, second = background(scheduler.pull(event)), background(scheduler.pull(event))
+    await quiet()
+    assert hall.status(lease.task_id) is Status.COMPLETED
+    assert (await scheduler.read()).refused_reports == 0
+    first.cancel()
+    second.cancel()
+
+
+async def test_a_scheduler_that_was_stopped_for_long_blames_no_worker(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    lease = await hall.running(scheduler)
+    hall.clock.advance(60)  # as after SIGSTOP, a suspended machine, or a clock set forward
+    scheduler.tick()
+    assert hall.status(lease.task_id) is Status.RUNNING
+    hall.pass_time(scheduler, 15)
+    assert hall.status(lease.task_id) is Status.RETRYING

@@ -278,3 +278,16 @@ async def test_a_caller_that_goes_away_does_not_disturb_a_turn_that_fails(
         await stays
     await scheduler.started()
     await hall.submit(scheduler)
+
+
+async def test_a_store_that_cannot_be_written_is_away_until_it_can(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    hall.failures = [store_failure(), store_failure()]
+    with pytest.raises(SchedulerUnavailable):
+        await hall.submit(scheduler)
+    await until(lambda: not hall.failures)  # the first attempt to load again found it full as well
+    with pytest.raises(SchedulerUnavailable):
+        await scheduler.read()
+    await scheduler.started()
+    assert await hall.submit(scheduler)

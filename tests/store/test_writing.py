@@ -158,6 +158,7 @@ def test_living_workers_are_loaded_and_all_are_listed(store: Store) -> None:
     ended = a_worker("w1", ended_at=NOW, end_cause="died")
     store.commit(Changes(workers={"w1": ended}))
     assert store.load().workers == [second]
+    assert store.load().restarts == {"w1": 1}
     assert store.workers() == [ended, second]
 
 
@@ -312,6 +313,17 @@ def test_two_new_tasks_under_one_key_are_refused_together(store: Store) -> None:
 
 
 # ---- one writer ----------------------------------------------------------------------------
+
+
+def test_a_store_in_charge_can_be_written_and_nothing_changes(database: Database) -> None:
+    one, two = database.writer(), database.writer()
+    one.take_over()
+    before = everything(one)
+    one.check_writable()
+    assert everything(one) == before
+    two.take_over()
+    with pytest.raises(StaleEpoch):
+        one.check_writable()
 
 
 def test_epochs_grow(database: Database) -> None:

@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS states (
     error_message TEXT,
     error_traceback TEXT,
     progress BLOB,
+    unstarted INTEGER NOT NULL,
     result_until REAL,
     result BLOB
 );
@@ -64,7 +65,7 @@ CREATE VIEW IF NOT EXISTS settled_tasks AS
     SELECT states.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
         status, attempt, failures, deaths, due_at, expires_at, worker_id, claimed_at,
         started_at, finished_at, cancel_requested, in_dlq, error_type, error_message,
-        error_traceback, progress
+        error_traceback, progress, unstarted
     FROM states JOIN tasks ON tasks.seq = states.seq
     WHERE NOT EXISTS (SELECT 1 FROM leased WHERE leased.seq = states.seq);
 CREATE VIEW IF NOT EXISTS waiting_tasks AS
@@ -72,7 +73,7 @@ CREATE VIEW IF NOT EXISTS waiting_tasks AS
         'QUEUED' AS status, 0 AS attempt, 0 AS failures, 0 AS deaths, 0.0 AS due_at,
         NULL AS expires_at, NULL AS worker_id, NULL AS claimed_at, NULL AS started_at,
         NULL AS finished_at, 0 AS cancel_requested, 0 AS in_dlq, NULL AS error_type,
-        NULL AS error_message, NULL AS error_traceback, NULL AS progress
+        NULL AS error_message, NULL AS error_traceback, NULL AS progress, 0 AS unstarted
     FROM waiting JOIN tasks ON tasks.seq = waiting.seq;
 CREATE VIEW IF NOT EXISTS leased_tasks AS
     SELECT leased.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
@@ -80,7 +81,8 @@ CREATE VIEW IF NOT EXISTS leased_tasks AS
         coalesce(states.deaths, 0) AS deaths, coalesce(states.due_at, 0.0) AS due_at,
         states.expires_at, leased.worker_id, leased.claimed_at, NULL AS started_at,
         NULL AS finished_at, 0 AS cancel_requested, 0 AS in_dlq, states.error_type,
-        states.error_message, states.error_traceback, NULL AS progress
+        states.error_message, states.error_traceback, NULL AS progress,
+        coalesce(states.unstarted, 0) AS unstarted
     FROM leased JOIN tasks ON tasks.seq = leased.seq
         LEFT JOIN states ON states.seq = leased.seq;
 
