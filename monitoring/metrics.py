@@ -56,6 +56,7 @@ def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
         _queue_depth(reading),
         *_fleet_families(reading, source.lost_workers),
         *_worker_families(reading.workers, reading),
+        *_scheduler_families(reading),
         _requests(source.answers_by_status),
     ]
     return _text(families, accept)
@@ -148,6 +149,21 @@ def _worker_figures(worker: WorkerReading, reading: SchedulerReading) -> dict[st
     if worker.ended:
         figures["avg_duration_seconds"] = worker.busy_seconds / worker.ended
     return figures
+
+
+def _scheduler_families(reading: SchedulerReading) -> Iterator[Metric]:
+    """How the scheduler does, counted since its start."""
+    counts = {
+        "task_queue_refused_reports": (
+            "Reports of attempts that were no longer current, such as those of a worker that was "
+            "lost and came back",
+            reading.refused_reports,
+        ),
+        "task_queue_scheduler_turns": ("Turns of the scheduler's loop", reading.turns),
+        "task_queue_commit_seconds": ("Time in commits to the store", reading.commit_seconds_total),
+    }
+    for name, (text, value) in counts.items():
+        yield CounterMetricFamily(name, f"{text}, since the scheduler started", value=value)
 
 
 def _requests(answers_by_status: Mapping[int, int]) -> Metric:
