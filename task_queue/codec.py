@@ -23,6 +23,9 @@ _CURES = {
     "PosixPath": "use str()",
 }
 
+#: Of a text that cannot be encoded, so much is shown on either side.
+_SHOWN_CHARACTERS = 20
+
 
 def to_json(value: Any, where: str) -> bytes:
     """`value` as JSON.
@@ -35,13 +38,29 @@ def to_json(value: Any, where: str) -> bytes:
     Raises:
         NotJsonError: something in it has no exact JSON form.
     """
-    _check(value, where)
-    return msgspec.json.encode(value)
+    try:
+        _check(value, where)
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError as error:
+        raise NotJsonError(_lone_surrogate(error, where)) from None
+    except RecursionError:
+        raise NotJsonError(
+            f"{where} is nested too deeply, or contains itself: flatten it, or send references"
+        ) from None
 
 
 def from_json(data: bytes) -> Any:
     """The value that `to_json` wrote."""
     return msgspec.json.decode(data)
+
+
+def _lone_surrogate(error: UnicodeEncodeError, where: str) -> str:
+    start = max(0, error.start - _SHOWN_CHARACTERS)
+    shown = error.object[start : error.end + _SHOWN_CHARACTERS]
+    return (
+        f"{where} has a lone surrogate in the text {shown!a}, as an undecodable file name has, "
+        "which JSON cannot carry: use .encode(errors='replace').decode(), or base64 of the bytes"
+    )
 
 
 def _check(value: Any, where: str) -> None:

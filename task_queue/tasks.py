@@ -1,6 +1,7 @@
 """`@task`: what makes a function a task, and the registry that finds it again by name."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -21,6 +22,12 @@ SUBMIT_OPTIONS = (
 DEFAULT_QUEUE = "default"
 
 
+#: Options of `TaskOptions` in seconds. JSON would carry NaN and infinity as null.
+_FLOAT_OPTIONS = (
+    "retry_base_seconds", "retry_cap_seconds", "timeout_seconds", "result_ttl_seconds",
+)  # fmt: skip
+
+
 class TaskOptions(Struct, frozen=True, kw_only=True):
     """How a task is run unless a submit says otherwise."""
 
@@ -34,6 +41,8 @@ class TaskOptions(Struct, frozen=True, kw_only=True):
     executor: Literal["process", "async"] = "process"
 
     def __post_init__(self) -> None:
+        for name in _FLOAT_OPTIONS:
+            _check_finite(name, getattr(self, name))
         checks: Iterable[tuple[bool, str]] = (
             (bool(self.queue), "queue must not be empty"),
             (PRIORITY_MIN <= self.priority <= PRIORITY_MAX, f"priority {self.priority}: give 0..9"),
@@ -48,6 +57,16 @@ class TaskOptions(Struct, frozen=True, kw_only=True):
         for holds, complaint in checks:
             if not holds:
                 raise TaskDefinitionError(complaint)
+
+
+def _check_finite(name: str, value: object) -> None:
+    if name == "timeout_seconds" and value is None:
+        return
+    if not isinstance(value, int) and not (isinstance(value, float) and math.isfinite(value)):
+        never = ", or None for no limit" if name == "timeout_seconds" else ""
+        raise TaskDefinitionError(
+            f"{name} {value!r}: give a finite number of seconds, such as 30{never}"
+        )
 
 
 class Parameter(Struct, frozen=True):

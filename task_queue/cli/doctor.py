@@ -10,6 +10,7 @@ from contextlib import suppress
 import click
 from msgspec import Struct
 
+from task_queue.cli.seconds import Seconds
 from task_queue.cli.session import Session, connected
 from task_queue.client.client import Client
 from task_queue.errors import Conflict, NotAuthorized, QueueUnreachable, TaskQueueError
@@ -122,7 +123,7 @@ class Doctor:
 
 
 @click.command()
-@click.option("--wait", "wait_seconds", type=click.FloatRange(0), default=10.0, show_default=True,
+@click.option("--wait", "wait_seconds", type=Seconds(0), default=10.0, show_default=True,
               metavar="SECONDS", help="How long the test task may take.")  # fmt: skip
 @connected
 def doctor(session: Session, wait_seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 Exit codes: 0 it worked; 1 the task did not succeed, is not over in time, or something is not
 healthy; 2 wrong usage, or the queue refused; 3 no queue answers; 130 ended by Ctrl-C or by a no. An
-error is one line on stderr. The commands themselves are in the cli_*.py files.
+error is one line on stderr. The commands themselves are in the files beside this one.
 """
 
 from typing import Any, NoReturn

@@ -5,8 +5,17 @@ from typing import Any
 import click
 
 from task_queue.cli.session import Session, connected, connection_options
+from task_queue.cli.table import Narrow
 from task_queue.cli.tasks import show_tasks
 from task_queue.wire import TaskFilter
+
+_NARROW_QUEUES = Narrow(drop=("pools", "oldest wait s"), shorten=("pools",))
+_NARROW_WORKERS = Narrow(
+    drop=("host", "ended", "pool", "heartbeat", "failed"), shorten=("queues", "host", "pool")
+)
+_NARROW_SCHEDULES = Narrow(
+    drop=("skips", "runs", "last", "queue"), shorten=("name", "when", "queue")
+)
 
 
 @click.group(invoke_without_command=True)
@@ -26,7 +35,7 @@ def list_queues(session: Session) -> None:
         (v.queue, v.paused, v.queued, v.delayed, v.running, v.oldest_wait_seconds, v.pools)
         for v in views
     ]
-    session.table(views, columns, rows)
+    session.table(views, columns, rows, _NARROW_QUEUES)
 
 
 @queues.command("pause")
@@ -75,7 +84,7 @@ def list_workers(session: Session) -> None:
          v.tasks_ended, v.tasks_failed, f"{v.hostname}:{v.pid}", v.last_heartbeat_at)
         for v in views
     ]  # fmt: skip
-    session.table(views, columns, rows)
+    session.table(views, columns, rows, _NARROW_WORKERS)
 
 
 @workers.command("pause")
@@ -116,7 +125,7 @@ def schedules(session: Session) -> None:
          v.next_run_at, v.last_run_at, v.runs, v.skips)
         for v in views
     ]  # fmt: skip
-    session.table(views, columns, rows)
+    session.table(views, columns, rows, _NARROW_SCHEDULES)
 
 
 @click.command("task-types")

@@ -4,7 +4,6 @@ Commands get a `Session`; they never build a client or write to stdout by anothe
 """
 
 import functools
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,16 +12,10 @@ import click
 import httpx
 import msgspec
 from msgspec import Struct
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from task_queue.cli.table import Narrow, print_table
 from task_queue.client.client import Client
 from task_queue.clock import Clock
-
-#: Where stdout is a file or a pipe, nobody folds lines: ids must not be cut.
-_PIPE_WIDTH = 1_000
 
 
 class ConnectionSettings(Struct, frozen=True):
@@ -34,6 +27,7 @@ class ConnectionSettings(Struct, frozen=True):
     transport: httpx.BaseTransport | None = None
     clock: Clock | None = None
     sleep: Callable[[float], None] = time.sleep
+    width: int | None = None  #: of the terminal in characters; None: as it is found
 
     def client(self) -> Client:
         """A client that does not try again: a person at a shell wants to be told at once."""
@@ -46,9 +40,10 @@ class ConnectionSettings(Struct, frozen=True):
 class Session:
     """A client and a way to print."""
 
-    def __init__(self, client: Client, as_json: bool) -> None:
+    def __init__(self, client: Client, as_json: bool, width: int | None) -> None:
         self.client = client
         self.as_json = as_json
+        self._width = width
 
     def show(self, value: Any, as_text: Callable[[], None]) -> None:
         """Print `value` as one line of JSON, or whatever `as_text` prints for a person."""
@@ -61,42 +56,15 @@ class Session:
         """Print `value` as one line of JSON, or a sentence for a person."""
         self.show(value, lambda: click.echo(sentence))
 
-    def table(self, value: Any, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print `value` as one line of JSON, or rows under their columns."""
-        self.show(value, lambda: print_table(columns, rows))
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under their columns; says so if there are none."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        # An id that is cut is of no use; everything else may fold.
-        is_id = column in ("task", "worker", "schedule")
-        table.add_column(column, no_wrap=is_id, overflow="ignore" if is_id else "fold")
-    for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))  # Text: "[x]" is no markup
-    if not table.row_count:
-        click.echo("none")
-        return
-    console().print(table)
-
-
-def cell(value: object) -> str:
-    """A value in a table: nothing for None, and floats short."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
-
-
-def console() -> Console:
-    """The terminal, or a page wide enough if stdout is not one."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    def table(
+        self,
+        value: Any,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        narrow: Narrow | None = None,
+    ) -> None:
+        """Print `value` as one line of JSON, or rows under their columns as `print_table` does."""
+        self.show(value, lambda: print_table(columns, rows, narrow, self._width))
 
 
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,6 +98,6 @@ def connected(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         settings = click.get_current_context().obj
         with settings.client() as client:
-            return command(Session(client, settings.as_json), *args, **kwargs)
+            return command(Session(client, settings.as_json, settings.width), *args, **kwargs)
 
     return connection_options(run)

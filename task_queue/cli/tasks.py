@@ -1,17 +1,27 @@
-"""The commands about single tasks: submit them, see where they are, and follow what happens."""
+"""The commands about single tasks: submit them, see where they are, and follow their endings."""
 
 from typing import Any
 
 import click
 import msgspec
 
-from task_queue.cli.session import Session, cell, connected
+from task_queue.cli.seconds import Seconds
+from task_queue.cli.session import Session, connected
+from task_queue.cli.table import Narrow, cell
 from task_queue.client.outcome import Outcome
 from task_queue.tasks import SUBMIT_OPTIONS
 from task_queue.wire import TaskView
 
 #: A word that starts like this is meant as JSON, so it is not taken as text if it is broken.
 _JSON_STARTS = ("{", "[", '"')
+#: Words that other programs print for numbers, and that JSON does not have.
+_NO_JSON_NUMBERS = ("NaN", "Infinity", "-Infinity")
+
+#: A list of tasks has one line for each, whatever the terminal.
+_NARROW_TASKS = Narrow(
+    drop=("priority", "attempt", "queue", "submitted", "error"),
+    shorten=("name", "error", "queue"),
+)
 
 
 @click.command()
@@ -21,9 +31,10 @@ _JSON_STARTS = ("{", "[", '"')
 @click.option("-k", "pairs", metavar="NAME=VALUE", multiple=True, help="One named argument.")
 @click.option("--queue", help="The task's own queue unless given.")
 @click.option("--priority", type=click.IntRange(0, 9), help="9 first.")
-@click.option("--delay-seconds", type=click.FloatRange(0), help="Start no sooner than this.")
+@click.option("--delay-seconds", type=Seconds(0), help="Start no sooner than this.")
 @click.option("--run-at", metavar="TIME", help="RFC 3339, such as 2026-01-25T14:00:00Z.")
-@click.option("--timeout-seconds", type=float, help="How long one attempt may take.")
+@click.option("--timeout-seconds", type=Seconds(0, min_open=True),
+              help="How long one attempt may take.")  # fmt: skip
 @click.option("--max-retries", type=click.IntRange(0), help="Further attempts after a failure.")
 @click.option("--expires-at", metavar="TIME", help="Do not start after this; RFC 3339.")
 @click.option("--idempotency-key", help="The same key again gives the same task.")
@@ -48,8 +59,9 @@ def submit(
         task-queue submit stats.mean '[1, 2, 3]'
         task-queue submit math.add -- -1 2
 
-    submit "cat.png", 128 and format="png". Write '"128"' for the string 128. Arguments that start
-    with a minus go behind '--'.
+    submit "cat.png", 128 and format="png". Write '"128"' for the string 128. NaN, Infinity and
+    numbers too large for a double, such as 1e999, are refused, because JSON does not have them;
+    write '"NaN"' for the string NaN. Arguments that start with a minus go behind '--'.
     """
     named = _named_arguments(kwargs_json, pairs)
     given = {key: value for key, value in options.items() if value not in (None, ())}
@@ -66,7 +78,7 @@ def submit(
 
 @click.command()
 @click.argument("task_id")
-@click.option("--wait", "wait_seconds", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+@click.option("--wait", "wait_seconds", type=Seconds(0), default=0.0, metavar="SECONDS",
               help="How long to wait for it.")  # fmt: skip
 @connected
 def result(session: Session, task_id: str, wait_seconds: float) -> None:
@@ -162,7 +174,7 @@ def list_tasks(session: Session, q: str | None, limit: int, **conditions: Any) -
 @click.option("--last-event-id", metavar="CURSOR", help="Go on after this event.")
 @connected
 def tail(session: Session, last_event_id: str | None) -> None:
-    """Follow what happens to all tasks, until Ctrl-C."""
+    """Print each task as it ends (COMPLETED, FAILED, CANCELLED, EXPIRED), until Ctrl-C."""
     try:
         for event in session.client.stream_events(last_event_id):
             line = f"{event.at}  {event.status:<9}  {event.task_id}  {event.queue}  {event.name}"
@@ -178,17 +190,27 @@ def parse_word(text: str) -> Any:
     """JSON, or else the text itself.
 
     Raises:
-        click.UsageError: it starts like JSON but is broken.
+        click.UsageError: it starts like JSON but is broken, or is a number that JSON does not have.
     """
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
+        # A ValidationError is about a number that is written as JSON says, but out of range.
+        if text in _NO_JSON_NUMBERS or isinstance(error, msgspec.ValidationError):
+            raise click.UsageError(
+                f"'{text}' is a number that JSON does not have: send null, or for the string "
+                f"write it in quotes inside the shell's quotes: '\"{text}\"'"
+            ) from error
         if text.startswith(_JSON_STARTS):
             raise click.UsageError(
                 f"'{text}' starts like JSON but is not ({error}); for a string, put it in quotes "
                 "inside the shell's quotes"
             ) from error
         return text
+    except UnicodeEncodeError:  # bytes that are no UTF-8; whoever encodes it says so
+        return text
+    except RecursionError:
+        raise click.UsageError("an argument is nested too deeply: flatten it") from None
 
 
 def show_outcome(session: Session, outcome: Outcome) -> None:
@@ -214,7 +236,7 @@ def show_tasks(session: Session, views: list[TaskView]) -> None:
         (v.task_id, v.status, v.name, v.queue, v.priority, v.attempt, v.submitted_at, _error(v))
         for v in views
     ]
-    session.table(views, columns, rows)
+    session.table(views, columns, rows, _NARROW_TASKS)
 
 
 def _show_task(session: Session, view: TaskView) -> None:
@@ -246,7 +268,7 @@ def _named_arguments(kwargs_json: str | None, pairs: tuple[str, ...]) -> dict[st
     if kwargs_json is not None:
         try:
             named = msgspec.json.decode(kwargs_json, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             raise click.UsageError(f"--kwargs is not a JSON object: {error}") from error
     for pair in pairs:
         name, equals, text = pair.partition("=")

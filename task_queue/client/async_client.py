@@ -10,7 +10,7 @@ from task_queue.client.async_operations import AsyncOperations
 from task_queue.client.handle import AsyncTaskHandle
 from task_queue.client.outcome import Outcome
 from task_queue.client.results import Results
-from task_queue.client.submission import requests_of, submit_request
+from task_queue.client.submission import checked_requests, requests_of, submit_request
 from task_queue.tasks import TaskFunction
 from task_queue.wire import SubmitRequest
 
@@ -70,7 +70,7 @@ class AsyncClient(AsyncOperations):
         self, tasks: Any, args: ArgumentTuples | None = None, /
     ) -> list[AsyncTaskHandle[Any]]:
         """As `Client.submit_many`."""
-        requests = list(tasks) if args is None else requests_of(tasks, args)
+        requests = checked_requests(tasks) if args is None else requests_of(tasks, args)
         task_ids = await self._run(self._waiting.submit_all(requests))
         return [AsyncTaskHandle(self, i, r.name) for i, r in zip(task_ids, requests, strict=True)]
 

@@ -11,7 +11,7 @@ from task_queue.client.handle import TaskHandle
 from task_queue.client.operations import Operations
 from task_queue.client.outcome import Outcome
 from task_queue.client.results import Results
-from task_queue.client.submission import requests_of, submit_request
+from task_queue.client.submission import checked_requests, requests_of, submit_request
 from task_queue.tasks import TaskFunction
 from task_queue.wire import SubmitRequest
 
@@ -42,7 +42,7 @@ class Client(Operations):
         clock, sleep: how time passes, for tests.
 
     Raises:
-        ConfigError: `url` is not an http(s) URL.
+        ConfigError: `url` is not an http(s) URL, or a number of seconds is NaN or infinite.
     """
 
     def handle(self, task_id: str) -> TaskHandle[Any]:
@@ -75,6 +75,7 @@ class Client(Operations):
 
         Raises:
             NotJsonError: names the argument.
+            ValueError: an option is NaN, infinite, or not a time with a time zone.
             InvalidRequest: unknown task, or arguments that do not fit it.
         """
         request = submit_request(function, *args, **kwargs)
@@ -101,7 +102,7 @@ class Client(Operations):
         All arguments are turned into JSON before anything is sent. If a later batch fails, a note
         on the error says which tasks were accepted before.
         """
-        requests = list(tasks) if args is None else requests_of(tasks, args)
+        requests = checked_requests(tasks) if args is None else requests_of(tasks, args)
         task_ids = self._run(self._waiting.submit_all(requests))
         return [TaskHandle(self, i, r.name) for i, r in zip(task_ids, requests, strict=True)]
 

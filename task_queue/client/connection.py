@@ -6,6 +6,7 @@ is decided by the plans, so the two classes here hold no rule of their own.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, closing
@@ -31,6 +32,7 @@ from task_queue.client.http import (
 )
 from task_queue.client.waiting import Waiting
 from task_queue.clock import Clock, SystemClock
+from task_queue.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -43,6 +45,10 @@ class _Wiring:
         clock: Clock | None,
     ) -> None:  # fmt: skip
         self._address = Address.of(url, api_key)
+        if not math.isfinite(timeout_seconds):
+            raise ConfigError(f"timeout_seconds={timeout_seconds}: give a finite number of seconds")
+        if math.isnan(retry_seconds):
+            raise ConfigError("retry_seconds=nan: give seconds, 0 not to try again")
         self._timeout_seconds = timeout_seconds
         self._retry_seconds = retry_seconds
         self._clock = clock or SystemClock()
@@ -91,7 +97,7 @@ class Connection(_Wiring):
         self._http.close()
 
     def stream_events(self, last_event_id: str | None = None) -> Iterator[TaskEvent]:
-        """What happens to tasks, as it happens, without end.
+        """The tasks as they end, one event for each ending, for ever.
 
         A broken connection is made again, and the stream goes on after the last event seen. Start
         with the `cursor` of an earlier event to go on after that one.

@@ -15,7 +15,13 @@ from msgspec import Struct
 from task_queue import wire
 from task_queue.client.http import Exchange, HttpRequest, HttpResponse, Plan
 from task_queue.client.outcome import OutcomesAnswer
-from task_queue.client.submission import submit_request, time_text
+from task_queue.client.submission import (
+    check_finite,
+    checked_requests,
+    submit_request,
+    time_text,
+)
+from task_queue.errors import NotJsonError
 from task_queue.tasks import TaskFunction
 
 T = TypeVar("T")
@@ -210,7 +216,7 @@ class Endpoints:
         request = HttpRequest(
             method="POST",
             path=_API + path,
-            body=msgspec.json.encode(body) if body is not None else None,
+            body=_body(body) if body is not None else None,
             repeatable=repeatable,
             wait_seconds=wait_seconds,
         )
@@ -228,9 +234,30 @@ def check_filters(given: Mapping[str, object], known: type) -> None:
 def schedule_request(
     task: wire.SubmitRequest | TaskFunction[..., Any] | str, options: ScheduleOptions
 ) -> wire.ScheduleRequest:
-    """A schedule for a task given as a request, a function or a name."""
+    """A schedule for a task given as a request, a function or a name.
+
+    Raises:
+        ValueError: a number of seconds is NaN or infinite.
+    """
+    check_finite("interval_seconds", options.get("interval_seconds"))
     request = task if isinstance(task, wire.SubmitRequest) else submit_request(task)
+    checked_requests([request])
     return wire.ScheduleRequest(request, **options)
+
+
+def _body(body: Struct) -> bytes:
+    """The body as JSON. Arguments are JSON already; options and names of arguments are not.
+
+    Raises:
+        NotJsonError: one of them is not Unicode text.
+    """
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError as error:
+        raise NotJsonError(
+            f"the request has a lone surrogate in the text {error.object[:100]!a}, which JSON "
+            "cannot carry: use .encode(errors='replace').decode()"
+        ) from None
 
 
 def _part(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Following what happens to tasks: server-sent events, resumed where they broke off.
+"""Following the endings of tasks: server-sent events, resumed where they broke off.
 
 The server ends each answer after at most 30 seconds, so a stream is many requests; each starts
 after the last event that was seen. Sans-IO: it is fed lines and told when a request ended.
@@ -15,7 +15,7 @@ _QUICK_SECONDS = 1.0
 
 
 class TaskEvent(Struct):
-    """A task reached a status."""
+    """A task ended: it COMPLETED, FAILED, EXPIRED or was CANCELLED."""
 
     task_id: str
     name: str

@@ -36,6 +36,12 @@ class PendingTasks:
     """Ids that are not known to be over, in the order given, and how long to wait for them."""
 
     def __init__(self, task_ids: Iterable[str], now: float, timeout: float | None) -> None:
+        """
+        Raises:
+            ValueError: `timeout` is NaN, which no clock ever reaches.
+        """
+        if timeout is not None and math.isnan(timeout):
+            raise ValueError("timeout=nan: give seconds, or None to wait for ever")
         # A dict because it keeps the order and forgets an id in constant time.
         self._ids: dict[str, None] = dict.fromkeys(task_ids)
         self.total = len(self._ids)

@@ -5,6 +5,7 @@ requests become batches. Nothing here knows how a batch is sent.
 """
 
 import inspect
+import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, overload
@@ -24,6 +25,8 @@ R = TypeVar("R")
 MAX_BATCH_TASKS = 1_000
 MAX_BATCH_BYTES = 4_000_000
 
+_SECONDS_OPTIONS = ("delay_seconds", "timeout_seconds")
+
 
 @overload
 def submit_request(
@@ -37,7 +40,8 @@ def submit_request(function: Any, /, *args: Any, **kwargs: Any) -> SubmitRequest
     Raises:
         TypeError: `function` is neither a task nor a name.
         NotJsonError: an argument has no JSON form; the message names it.
-        ValueError: run_at or expires_at is not a time with a time zone.
+        ValueError: run_at or expires_at is not a time with a time zone; delay_seconds or
+            timeout_seconds is NaN or infinite.
     """
     return _Template(function).request(args, kwargs)
 
@@ -69,6 +73,19 @@ def requests_of(
     return requests
 
 
+def checked_requests(requests: Iterable[SubmitRequest]) -> list[SubmitRequest]:
+    """Requests from a caller, who may have made some without `submit_request`.
+
+    Raises:
+        ValueError: an option is NaN or infinite.
+    """
+    checked = list(requests)
+    for request in checked:
+        for name in _SECONDS_OPTIONS:
+            check_finite(name, getattr(request, name))
+    return checked
+
+
 def batches(requests: Iterable[SubmitRequest]) -> Iterator[list[SubmitRequest]]:
     """The requests in order, cut into batches that the API takes."""
     batch: list[SubmitRequest] = []
@@ -82,6 +99,19 @@ def batches(requests: Iterable[SubmitRequest]) -> Iterator[list[SubmitRequest]]:
         size += weight
     if batch:
         yield batch
+
+
+def check_finite(name: str, value: object) -> None:
+    """Refuse what JSON would carry as null, which means that the option was not given.
+
+    Raises:
+        ValueError: `value` is NaN or infinite.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(
+            f"{name}={value} is not a finite number of seconds: give one such as 30.0, or leave "
+            f"{name} out"
+        )
 
 
 def time_text(value: datetime | str, name: str) -> str:
@@ -98,8 +128,11 @@ def time_text(value: datetime | str, name: str) -> str:
         return to_rfc3339(value.timestamp())
     try:
         from_rfc3339(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(
+            f"{name}={value!r} is not a time with a time zone: give RFC 3339, such as "
+            "2026-01-25T14:00:00Z or 2026-01-25T15:00:00+01:00"
+        ) from None
     return value
 
 
@@ -133,6 +166,8 @@ class _Template:
         for name in ("run_at", "expires_at"):
             if options.get(name) is not None:
                 options[name] = time_text(options[name], name)
+        for name in _SECONDS_OPTIONS:
+            check_finite(name, options.get(name))
         return SubmitRequest(self._name, self._positional_json(args), named, **options)
 
     def _positional_json(self, args: tuple[Any, ...]) -> list[Raw]:

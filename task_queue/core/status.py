@@ -1,6 +1,6 @@
 """The words for where a task is, and for how important it is."""
 
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 
 class Status(StrEnum):
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
     RELEASED = "released"  #: given back unstarted or interrupted by a drain; costs no attempt
 
 
-class Happening(Enum):
+class Happening(StrEnum):
     """What can move a task from one status to another: the columns of the transition table."""
 
     DUE = "due"

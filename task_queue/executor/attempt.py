@@ -69,15 +69,12 @@ def returned(value: Any, result_cap_bytes: int) -> Verdict:
         result = to_json(value, "result")
     except NotJsonError as error:
         return _refusal("NotJsonError", str(error))
-    except UnicodeEncodeError:
-        return _refusal("NotJsonError", "result has a string with a lone surrogate: encode it")
-    except RecursionError:
-        return _refusal("NotJsonError", "result is nested too deeply, or contains itself")
     if len(result) > result_cap_bytes:
         return _refusal(
             "ResultTooLarge",
             f"result has {len(result)} bytes as JSON and the limit is {result_cap_bytes}: write "
-            "it to a file or an object store and return where it is, or raise result_cap_bytes",
+            "it to a file or an object store and return where it is, or raise "
+            "limits.max_result_bytes",
         )
     return Verdict(Outcome.SUCCEEDED, result)
 

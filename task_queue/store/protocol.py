@@ -38,7 +38,7 @@ class Reader(Protocol):
         """One task with its arguments."""
 
     def find(self, task_ids: Sequence[str]) -> dict[str, Task]:
-        """Those of the tasks that exist, by id, without their arguments."""
+        """Those of the tasks that exist, by id and in the order asked, without their arguments."""
 
     def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
         """The results (JSON) that are still kept, by seq."""

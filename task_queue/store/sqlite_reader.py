@@ -53,7 +53,8 @@ class SqliteReader:
         sql = select((), "id IN (SELECT value FROM json_each(?))")
         ids = json.dumps(list(task_ids))
         rows = self._rows(sql, (ids,) * len(_VIEWS))
-        return {task.spec.id: task for task in map(task_of, rows)}
+        found = {task.spec.id: task for task in map(task_of, rows)}
+        return {task_id: found[task_id] for task_id in task_ids if task_id in found}
 
     def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
         sql = (

@@ -50,7 +50,8 @@ def test_submit_prints_the_id_alone(api: FakeApi, cli: Cli) -> None:
     [
         ("cat.png", "cat.png"), ("128", 128), ("1.5", 1.5), ("true", True), ("null", None),
         ("[1, 2]", [1, 2]), ('{"a": 1}', {"a": 1}), ('"128"', "128"), ("two words", "two words"),
-        ("2026-01-25", "2026-01-25"), ("", ""), ("NaN", "NaN"),
+        ("2026-01-25", "2026-01-25"), ("", ""), ('"NaN"', "NaN"),
+        ("nano", "nano"), ("1e5", 1e5),
     ],
 )  # fmt: skip
 def test_a_word_is_json_or_else_a_string(api: FakeApi, cli: Cli, word: str, value: Any) -> None:
@@ -88,12 +89,38 @@ def test_submit_sends_every_option(api: FakeApi, cli: Cli) -> None:
         (["--priority", "10"], "0<=x<=9"),
         (["--run-at", "2026-01-25T14:00:00"], "time zone"),
         (["--prioritty", "3"], "No such option"),
+        (["NaN"], "write it in quotes inside the shell's quotes: '\"NaN\"'"),
+        (["-k", "x=Infinity"], "'Infinity' is a number that JSON does not have"),
+        (["1e999"], "'1e999' is a number that JSON does not have"),
+        (["--", "-1e999"], "'-1e999' is a number that JSON does not have"),
+        (["[NaN]"], "starts like JSON"),
+        (["[" * 5_000 + "]" * 5_000], "nested too deeply"),
+        (["--kwargs", '{"a":' * 5_000 + "1" + "}" * 5_000], "not a JSON object"),
+        (["\udcff"], "lone surrogate"),
+        (["--delay-seconds", "nan"], "nan is not a finite number of seconds"),
+        (["--delay-seconds", "inf"], "inf is not a finite number of seconds"),
+        (["--timeout-seconds", "inf"], "inf is not a finite number of seconds"),
+        (["--timeout-seconds", "0"], "not in the range x>0"),
+        (["--run-at", "yesterday"], "give RFC 3339, such as 2026-01-25T14:00:00Z"),
     ],
 )
 def test_wrong_usage_ends_with_2(api: FakeApi, cli: Cli, words: list[str], complaint: str) -> None:
     result = cli("submit", "a.task", *words)
     assert result.exit_code == 2 and complaint in result.stderr
     assert api.requests == []
+
+
+@pytest.mark.parametrize("words", [("result", "t", "--wait", "nan"), ("doctor", "--wait", "inf")])
+def test_a_wait_is_finite(api: FakeApi, cli: Cli, words: tuple[str, ...]) -> None:
+    result = cli(*words)
+    assert result.exit_code == 2 and "not a finite number of seconds" in result.stderr
+    assert api.requests == []
+
+
+def test_the_help_says_what_is_refused_and_what_is_followed(cli: Cli) -> None:
+    text = " ".join(cli("submit", "--help").stdout.split())
+    assert "NaN, Infinity" in text and "'\"NaN\"' for the string NaN" in text
+    assert "as it ends" in cli("tail", "--help").stdout
 
 
 def test_submit_can_wait_for_the_result(api: FakeApi, cli: Cli) -> None:

@@ -1,5 +1,6 @@
 """Submitting: arguments to JSON, options, times, batches."""
 
+import math
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from task_queue import errors
 from task_queue.client.client import Client
 from task_queue.client.submission import MAX_BATCH_BYTES, submit_request
+from task_queue.wire import SubmitRequest
 from tests.client.example_tasks import add, thumbnail
 from tests.client.fake_api import FakeApi, problem
 
@@ -52,13 +54,53 @@ def test_times(api: FakeApi, client: Client, moment: datetime | str, text: str) 
     assert api.bodies[0]["run_at"] == api.bodies[0]["expires_at"] == text
 
 
-@pytest.mark.parametrize("moment", [datetime(2026, 1, 25), "2026-01-25T14:00:00", "tomorrow"])
+@pytest.mark.parametrize("moment", [datetime(2026, 1, 25), "2026-01-25T14:00:00", "tomorrow", 5.0])
 def test_a_time_without_a_zone_is_refused_by_name(
     api: FakeApi, client: Client, moment: datetime | str
 ) -> None:
-    with pytest.raises(ValueError, match="expires_at"):
+    with pytest.raises(ValueError, match=r"expires_at=.*(such as 2026-01-25T14:00:00Z|UTC)"):
         client.submit("a.task", expires_at=moment)
     assert api.requests == []
+
+
+@pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("option", ["delay_seconds", "timeout_seconds"])
+def test_seconds_that_json_would_lose_are_refused(
+    api: FakeApi, client: Client, option: str, seconds: float
+) -> None:
+    complaint = f"{option}={seconds} is not a finite number"
+    given: dict[str, Any] = {option: seconds}
+    for submit in (
+        lambda: client.submit(add.options(**given), 1, 2),
+        lambda: client.submit("math.add", 1, 2, **given),
+        lambda: client.submit_many(add.options(**given), [(1, 2)]),
+        lambda: client.map(add.options(**given), [1], [2]),
+        lambda: client.submit_many([SubmitRequest("math.add", **given)]),
+        lambda: submit_request("math.add", 1, 2, **given),
+        lambda: client.save_schedule(SubmitRequest("math.add", **given), interval_seconds=60),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            submit()
+    assert api.requests == []
+
+
+def test_an_interval_that_json_would_lose_is_refused(api: FakeApi, client: Client) -> None:
+    with pytest.raises(ValueError, match="interval_seconds=inf is not a finite number"):
+        client.save_schedule("a.task", interval_seconds=math.inf)
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("name", ["timeout_seconds", "retry_seconds"])
+def test_a_client_has_times_that_clocks_reach(name: str) -> None:
+    settings: dict[str, Any] = {name: math.nan}
+    with pytest.raises(errors.ConfigError, match=f"{name}=nan"):
+        Client("http://q", **settings)
+
+
+def test_a_time_out_is_a_number(api: FakeApi, client: Client) -> None:
+    api.runs = None
+    with pytest.raises(ValueError, match="timeout=nan: give seconds"):
+        client.submit("a.task").result(timeout=math.nan)
 
 
 def test_an_argument_without_json_is_named(client: Client) -> None:
@@ -68,6 +110,31 @@ def test_an_argument_without_json_is_named(client: Client) -> None:
         client.submit(add, 1, {2})  # type: ignore[call-overload]
     with pytest.raises(errors.NotJsonError, match="argument 2"):
         client.submit("math.add", 1, {2})
+
+
+@pytest.mark.parametrize("value", ["a\ud800", ["\ud800"], {"\ud800": 1}])
+def test_a_lone_surrogate_is_named(client: Client, value: Any) -> None:
+    with pytest.raises(errors.NotJsonError, match=r"argument 'path' has a lone surrogate.*base64"):
+        client.submit(thumbnail, path=value)
+
+
+@pytest.mark.parametrize("options", [{"queue": "\ud800"}, {"tags": ["\ud800"]}, {"\ud800": 1}])
+def test_a_lone_surrogate_beside_the_arguments_is_told(
+    client: Client, options: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.NotJsonError, match=r"lone surrogate in the text '\\ud800'"):
+        client.submit("a.task", **options)
+
+
+def test_an_argument_that_contains_itself_or_is_too_deep_is_named(client: Client) -> None:
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    for value in (cyclic, deep, {"a": cyclic}):
+        with pytest.raises(errors.NotJsonError, match="argument 'size' is nested too deeply"):
+            client.submit("images.thumbnail", "cat.png", size=value)
 
 
 def test_a_plain_function_is_not_a_task(client: Client) -> None:

@@ -11,8 +11,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
-from task_queue import Client
-from tests.examples.inline_queue import InlineQueue
+from task_queue.testing import InMemoryQueue
 
 
 @pytest.fixture
@@ -23,14 +22,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def queue() -> InlineQueue:
-    return InlineQueue()
-
-
-@pytest.fixture
-def client(queue: InlineQueue) -> Iterator[Client]:
-    with queue.client() as connected:
-        yield connected
+def client() -> Iterator[InMemoryQueue]:
+    """Its tasks run when they are submitted; each attempt takes a quarter of a second."""
+    with InMemoryQueue(inline=True, attempt_seconds=0.25) as queue:
+        yield queue
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # it has no types
 
-from task_queue import Client, submit_request
 from task_queue.codec import to_json
-from tests.examples.inline_queue import InlineQueue
+from task_queue.testing import InMemoryQueue
 
 
 def test_the_score_is_real_and_the_same_each_time() -> None:
@@ -70,7 +69,6 @@ def test_numerical_libraries_get_one_thread(monkeypatch: pytest.MonkeyPatch) -> 
     assert ThreadCounting.seen == {1}
 
 
-def test_progress_is_told_after_each_fold(queue: InlineQueue, client: Client) -> None:
-    request = submit_request(model_job.cross_validate, "wine", "random_forest", {}, folds=4)
-    client.gather(client.submit_many([request]))
-    assert [fraction for _, fraction in queue.progress] == [0.25, 0.5, 0.75, 1.0]
+def test_progress_is_told_after_each_fold(client: InMemoryQueue) -> None:
+    client.submit(model_job.cross_validate, "wine", "random_forest", {}, folds=4).result()
+    assert [note.progress.fraction for note in client.progress] == [0.25, 0.5, 0.75, 1.0]

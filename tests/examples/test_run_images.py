@@ -11,7 +11,6 @@ from PIL import Image
 from rich.console import Console
 
 from task_queue import Client
-from tests.examples.inline_queue import InlineQueue
 from tests.examples.web_page import WebPage
 
 
@@ -78,7 +77,7 @@ def test_what_is_printed(folder: Path, client: Client, console: Console) -> None
         "In the dead-letter queue: 4" in printed and "task-queue dlq replay --tag test" in printed
     )
     assert (folder / run_images.OUT_DIR / "index.html").as_uri() in printed
-    assert "http://queue.test/ui" in printed
+    assert f"{client.url}/ui" in printed
 
 
 def test_the_contact_sheet_carries_its_pictures_and_the_failures(
@@ -106,20 +105,20 @@ def test_another_broken_picture_is_a_failure_of_the_run(
 
 
 def test_repeated_work_is_other_tasks_and_shown_once(
-    folder: Path, queue: InlineQueue, client: Client, console: Console, photograph: Path
+    folder: Path, client: Client, console: Console, photograph: Path
 ) -> None:
     assert run(client, console, [run_images.Picture(photograph)], "--repeat", "3") == 0
-    assert len(queue.views) == 6
+    assert len(list(client.list_tasks())) == 6
     assert len((run_images.OUT_DIR / "results.csv").read_text().splitlines()) == 4
     assert WebPage(run_images.OUT_DIR / "index.html").tags.count("img") == 1
 
 
 def test_the_same_run_again_submits_nothing_new(
-    folder: Path, queue: InlineQueue, client: Client, console: Console, photograph: Path
+    folder: Path, client: Client, console: Console, photograph: Path
 ) -> None:
     for _ in range(2):
         assert run(client, console, [run_images.Picture(photograph)]) == 0
-    assert len(queue.views) == 2
+    assert len(list(client.list_tasks())) == 2
 
 
 @pytest.mark.parametrize("argv", [["--size", "0"], ["--repeat", "0"]])

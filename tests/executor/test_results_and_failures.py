@@ -126,6 +126,7 @@ def test_a_result_above_the_cap_is_a_final_failure(play: Play) -> None:
         report = await driver.run("large", 999)
         assert (report.error.type, report.retryable) == ("ResultTooLarge", False)
         assert "1001 bytes" in report.error.message
+        assert "raise limits.max_result_bytes" in report.error.message
 
     play(story, result_cap_bytes=1_000)
 

@@ -3,6 +3,7 @@
 from typing import Any, assert_type
 
 from task_queue import AsyncClient, AsyncTaskHandle, Client, TaskHandle, submit_request, task
+from task_queue.testing import InMemoryQueue
 from task_queue.wire import SubmitRequest, TaskView
 
 
@@ -51,6 +52,14 @@ def lists(client: Client) -> None:
     client.search("cat", tag="x", submitted_from="2026-01-25T14:00:00Z")
     client.save_schedule(thumbnail, cron="0 6 * * *", id="daily")
     client.save_schedule(thumbnail, every=5)  # type: ignore[call-arg]
+
+
+def in_tests(queue: InMemoryQueue) -> None:
+    submits(queue)  # it is a client
+    assert_type(queue.submit(thumbnail, "cat.png", size=64), TaskHandle[dict[str, int]])
+    assert_type(queue.map(fetch, ["a"]), list[bytes])
+    assert_type(queue.run_next(), TaskView | None)
+    assert_type(queue.async_client(), AsyncClient)
 
 
 async def with_coroutines(client: AsyncClient) -> None:
