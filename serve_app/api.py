@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from serve_app.api_context import ApiContext
 from serve_app.auth import ApiKeyAuth
+from serve_app.direct_routes import DirectRoutes
 from serve_app.limits import BodyLimit
 from serve_app.operation import Operation, add_operations, components, shapes_of
 from serve_app.problems import install_problems
@@ -89,6 +90,7 @@ def build_api(
     _describe(app, operations, secured=bool(settings.http.api_keys))
     install_problems(app)
     http = settings.http
+    app.add_middleware(DirectRoutes, operations=operations)
     app.add_middleware(BodyLimit, max_bytes=http.max_body_bytes)
     app.add_middleware(ApiKeyAuth, keys=http.api_keys, open_paths=(*http.open_paths, PAGE_PATH))
     app.add_middleware(RequestEdge, counts=context.answers_by_status, clock=clock)

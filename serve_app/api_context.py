@@ -87,12 +87,12 @@ class ApiContext:
         return answer
 
     def task(self, task_id: str) -> Task:
-        """One task, with its arguments.
+        """One task, without its arguments, which no answer shows and which may be large.
 
         Raises:
             ApiProblem: 404, there is none.
         """
-        task = self.readers.point.get(checked_id(task_id))
+        task = self.readers.point.find([checked_id(task_id)]).get(task_id)
         if task is None:
             raise unknown_tasks([task_id])
         return task

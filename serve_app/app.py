@@ -4,6 +4,7 @@ Each replica builds the API for itself, with a handle to the scheduler and reade
 With a SQLite store the replicas run on the head node, where the file is.
 """
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,18 @@ class HttpApi:
     def __serve_build_asgi_app__(self) -> Any:
         """Called by Serve after the constructor, in the replica."""
         settings = self._settings
-        return build_api(
+        api = build_api(
             SchedulerHandle(settings.ray.namespace),
             lambda: open_reader(settings.store.url),
             settings,
             SystemClock(),
             __version__,
         )
+        # What is loaded by now stays. Each batch makes thousands of objects and so has the garbage
+        # collector run; without this it would look through all of Ray and FastAPI, again and again.
+        gc.collect()
+        gc.freeze()
+        return api
 
 
 def build_app(settings: Settings) -> Application:

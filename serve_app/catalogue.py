@@ -19,8 +19,15 @@ class Catalogue:
         self._readers = readers
         self._clock = clock
         self._read_at: float | None = None
+        self._readings = 0
         self._types: dict[str, TaskType] = {}
         self._pools: list[Pool] = []
+
+    def reading(self) -> int:
+        """The number of the last reading, none older than two seconds: it tells others how long
+        they may keep what they have made of it."""
+        self._refresh_if_old()
+        return self._readings
 
     def task_type(self, name: str) -> TaskType | None:
         """A registered task."""
@@ -60,6 +67,7 @@ class Catalogue:
         self._types = {task_type.name: task_type for task_type in reader.task_types()}
         self._pools = reader.pools()
         self._read_at = self._clock.monotonic()
+        self._readings += 1
 
     def _refresh_if_old(self) -> None:
         now = self._clock.monotonic()

@@ -68,7 +68,18 @@ def decode_query(request: Request, shape: type[T]) -> T:
     Raises:
         ApiProblem: 422, one is unknown, given twice, or not what it should be.
     """
-    lists = _list_fields(shape)
+    values: dict[str, Any] = {}
+    if request.scope["query_string"]:
+        values = _query_values(request, _list_fields(shape))
+    try:
+        return msgspec.convert(values, shape, strict=False)
+    except msgspec.ValidationError as error:
+        detail = f"query parameter {explain(str(error), shape)}"
+        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from None
+
+
+def _query_values(request: Request, lists: frozenset[str]) -> dict[str, Any]:
+    """The query parameters by name; those that are `lists` as such."""
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name in lists:
@@ -79,11 +90,7 @@ def decode_query(request: Request, shape: type[T]) -> T:
             )
         else:
             values[name] = value
-    try:
-        return msgspec.convert(values, shape, strict=False)
-    except msgspec.ValidationError as error:
-        detail = f"query parameter {explain(str(error), shape)}"
-        raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from None
+    return values
 
 
 def explain(message: str, shape: Any, where: str = "") -> str:

@@ -21,6 +21,8 @@ from task_queue.wire import Problem
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 1
 
+_AWAY = (SchedulerUnavailable, StoreError)
+
 _REFUSALS: dict[str, HTTPStatus] = {
     "not_live": HTTPStatus.NOT_FOUND,
     "unknown_worker": HTTPStatus.NOT_FOUND,
@@ -81,23 +83,29 @@ def unavailable(reason: object) -> ApiProblem:
     return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
 
+def problem_of_error(error: Exception) -> ApiProblem | None:
+    """The problem for what a handler raised; None: nobody foresaw it."""
+    if isinstance(error, ApiProblem):
+        return error
+    if isinstance(error, _AWAY):
+        return unavailable(error)
+    return None
+
+
 def install_problems(app: FastAPI) -> None:
     """Answer every refusal and every unknown path with problem details."""
 
     async def on_problem(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, ApiProblem)
-        return error.response()
-
-    async def on_unavailable(_request: Request, error: Exception) -> Response:
-        return unavailable(error).response()
+        problem = problem_of_error(error)
+        assert problem is not None  # it is installed for these only
+        return problem.response()
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return _http_problem(app, request, error).response()
 
-    app.add_exception_handler(ApiProblem, on_problem)
-    app.add_exception_handler(SchedulerUnavailable, on_unavailable)
-    app.add_exception_handler(StoreError, on_unavailable)
+    for kind in (ApiProblem, *_AWAY):
+        app.add_exception_handler(kind, on_problem)
     app.add_exception_handler(HTTPException, on_http_error)
 
 

@@ -9,7 +9,6 @@ from collections import Counter
 from http import HTTPStatus
 
 from fastapi import Request
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitoring.logs import get_logger
@@ -18,7 +17,7 @@ from task_queue.clock import Clock
 from task_queue.ids import new_task_id
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _log = get_logger("api")
 
@@ -48,7 +47,7 @@ class RequestEdge:
             if message["type"] == "http.response.start":
                 started = True
                 self._counts[message["status"]] += 1
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -71,14 +70,16 @@ class RequestEdge:
 
 def request_id_of(request: Request) -> str:
     """The id of a request that came through the edge."""
-    request_id: str = request.state.request_id
+    request_id: str = request.scope["state"]["request_id"]
     return request_id
 
 
 def traceparent_of(request: Request) -> str | None:
     """The caller's W3C trace context, if valid; the standard says to ignore others."""
-    text = request.headers.get("traceparent", "")
-    return text if _TRACEPARENT.fullmatch(text) else None
+    for name, value in request.scope["headers"]:
+        if name == b"traceparent":
+            return value.decode("ascii") if _TRACEPARENT.fullmatch(value) else None
+    return None
 
 
 _PROBLEM = ApiProblem(

@@ -94,7 +94,7 @@ class TaskRoutes:
         if not submitted.duplicate:
             view = task_view(_fresh(spec, self._context.clock.now()))
             return json_answer(view, HTTPStatus.CREATED, headers)
-        older = self._context.readers.point.get(submitted.task_id)
+        older = self._context.readers.point.find([submitted.task_id]).get(submitted.task_id)
         if older is None:  # deleted in this very moment: the key is free again
             raise unavailable(f"the task with idempotency_key '{spec.idempotency_key}' is going")
         return json_answer(task_view(older), HTTPStatus.OK, headers)

@@ -9,23 +9,22 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from serve_app.argument_checks import argument_complaints
 from serve_app.catalogue import Catalogue
 from serve_app.complaint import MOST_COMPLAINTS, Complaint, problem_of
+from serve_app.destinations import Destination, Destinations
 from serve_app.instants import instant
-from serve_app.nearest import hint, shown
 from task_queue.clock import Clock
 from task_queue.core.task import TaskSpec
-from task_queue.ids import new_task_id
+from task_queue.ids import new_task_ids
 from task_queue.settings import LimitSettings
-from task_queue.tasks import TaskType
 from task_queue.wire import SubmitRequest
 
 #: An expiry further ahead is a slip of the pen. Seconds.
 _EXPIRY_SECONDS_MAX = 100 * 365 * 86_400.0
 _TASKS_AT_A_STRETCH = 500
+_NO_ARGUMENTS = b'{"args":[],"kwargs":{}}'
 
 
 class Origin(Struct, frozen=True):
@@ -40,11 +39,15 @@ class _When(Struct, frozen=True):
     expires_at: float | None
 
 
+#: Of most tasks.
+_AT_ONCE = _When(None, None)
+
+
 class Submission:
     """Makes specs. Looks names up in the catalogue; touches nothing else."""
 
     def __init__(self, catalogue: Catalogue, limits: LimitSettings, clock: Clock) -> None:
-        self._catalogue = catalogue
+        self._destinations = Destinations(catalogue)
         self._limits = limits
         self._clock = clock
 
@@ -54,7 +57,9 @@ class Submission:
         Raises:
             ApiProblem: 422 or 413, with up to five faults.
         """
-        made = self._made(request, origin)
+        self._destinations.refresh()
+        now = self._clock.now()
+        made = self._made(request, new_task_ids(now, 1)[0], origin, now)
         if isinstance(made, TaskSpec):
             return made
         raise problem_of(made)
@@ -72,65 +77,60 @@ class Submission:
         """
         specs: list[TaskSpec] = []
         complaints: list[Complaint] = []
-        for position, request in enumerate(requests):
-            if position % _TASKS_AT_A_STRETCH == _TASKS_AT_A_STRETCH - 1:
+        for begin in range(0, len(requests), _TASKS_AT_A_STRETCH):
+            stretch = requests[begin : begin + _TASKS_AT_A_STRETCH]
+            complaints += self._stretch(stretch, begin, origin, specs)
+            if len(complaints) >= MOST_COMPLAINTS:
+                break
+            if len(stretch) == _TASKS_AT_A_STRETCH:
                 await asyncio.sleep(0)
+        if complaints:
+            raise problem_of(complaints)
+        return specs
+
+    def _stretch(
+        self,
+        requests: Sequence[SubmitRequest | Complaint],
+        begin: int,
+        origin: Origin,
+        specs: list[TaskSpec],
+    ) -> list[Complaint]:
+        """Append the specs of a part of a batch, which begins at `begin`; what is wrong with it.
+
+        What can be asked once for all of them is: the time, chance for ids, the catalogue's age.
+        """
+        self._destinations.refresh()
+        now = self._clock.now()
+        task_ids = new_task_ids(now, len(requests))
+        complaints: list[Complaint] = []
+        for position, (request, task_id) in enumerate(zip(requests, task_ids, strict=True), begin):
             if isinstance(request, Complaint):
                 complaints.append(request)
-            elif isinstance(made := self._made(request, origin), TaskSpec):
+            elif isinstance(made := self._made(request, task_id, origin, now), TaskSpec):
                 specs.append(made)
             else:
                 complaints += [complaint.under(f"tasks[{position}]") for complaint in made]
             if len(complaints) >= MOST_COMPLAINTS:
                 break
-        if complaints:
-            raise problem_of(complaints)
-        return specs
+        return complaints
 
-    def _made(self, request: SubmitRequest, origin: Origin) -> TaskSpec | list[Complaint]:
+    def _made(
+        self, request: SubmitRequest, task_id: str, origin: Origin, now: float
+    ) -> TaskSpec | list[Complaint]:
         """The spec, or what is wrong."""
-        task_type = self._catalogue.task_type(request.name)
-        if task_type is None:
-            return [self._unknown_task(request.name)]
-        queue = request.queue or task_type.options.queue
+        place = self._destinations.find(request.name, request.queue)
+        if isinstance(place, Complaint):
+            return [place]
         arguments = _arguments_json(request)
-        now = self._clock.now()
         when = self._when(request, now)
-        complaints = argument_complaints(task_type, request.args, request.kwargs)
+        complaints = place.checks.complaints(request.args, request.kwargs)
         complaints += self._size_complaints(arguments)
-        complaints += self._place_complaints(task_type.name, queue)
+        complaints += place.complaints
         if isinstance(when, list):
             complaints += when
         elif not complaints:
-            return _spec(request, task_type, queue, arguments, when, origin, now)
+            return _spec(request, task_id, place, arguments, when, origin)
         return complaints
-
-    def _unknown_task(self, name: str) -> Complaint:
-        names = [task_type.name for task_type in self._catalogue.task_types()]
-        cure = hint(name, names, "tasks")
-        return Complaint("name", f"no worker knows a task {shown(name)}; {cure}")
-
-    def _place_complaints(self, name: str, queue: str) -> list[Complaint]:
-        complaints = self._misplaced(name, queue)
-        if complaints:  # the pool may have been declared a moment ago
-            self._catalogue.refresh()
-            complaints = self._misplaced(name, queue)
-        return complaints
-
-    def _misplaced(self, name: str, queue: str) -> list[Complaint]:
-        """Any worker that serves the queue may get the task, so all their pools must have it."""
-        pools = self._catalogue.pools_serving(queue)
-        if not pools:
-            cure = hint(queue, self._catalogue.queues(), "queues")
-            return [Complaint("queue", f"no worker pool serves {shown(queue)}; {cure}")]
-        without = [pool.name for pool in pools if name not in pool.task_names]
-        if not without:
-            return []
-        having = self._catalogue.pools_with(name)
-        queues = sorted({q for p in self._catalogue.pools() if p.name in having for q in p.queues})
-        cure = f"queues whose pools have it: {', '.join(queues)}" if queues else "no pool has it"
-        text = f"'{queue}' is served by pool {', '.join(without)}, which lacks task {name}; {cure}"
-        return [Complaint("queue", text)]
 
     def _size_complaints(self, arguments: bytes) -> list[Complaint]:
         most = self._limits.max_argument_bytes
@@ -140,6 +140,8 @@ class Submission:
                 "large data elsewhere and send a reference, or raise limits.max_argument_bytes"
             )
             return [Complaint("args", text, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)]
+        if arguments is _NO_ARGUMENTS:
+            return []
         try:
             msgspec.json.decode(arguments)  # as a worker will
         except msgspec.DecodeError as error:  # a number such as 1e999
@@ -151,6 +153,8 @@ class Submission:
 
     def _when(self, request: SubmitRequest, now: float) -> _When | list[Complaint]:
         """The times of a request, or what is wrong with them."""
+        if request.run_at is None and request.delay_seconds is None and request.expires_at is None:
+            return _AT_ONCE
         complaints: list[Complaint] = []
         run_at = _moment("run_at", request.run_at, complaints)
         expires_at = _moment("expires_at", request.expires_at, complaints)
@@ -192,36 +196,38 @@ def _expiry_complaints(expires_at: float, run_at: float | None, now: float) -> l
 
 def _arguments_json(request: SubmitRequest) -> bytes:
     """The arguments in the one form in which they travel, joined from what the caller wrote."""
-    named = [msgspec.json.encode(name) + b":" + value for name, value in _items(request.kwargs)]
-    args = b",".join(map(bytes, request.args))
-    return b'{"args":[' + args + b'],"kwargs":{' + b",".join(named) + b"}}"
-
-
-def _items(kwargs: dict[str, Raw]) -> list[tuple[str, bytes]]:
-    return [(name, bytes(value)) for name, value in kwargs.items()]
+    args, kwargs = request.args, request.kwargs
+    if not args and not kwargs:
+        return _NO_ARGUMENTS
+    parts = [b'{"args":[', b",".join(args), b'],"kwargs":{']
+    for position, (name, value) in enumerate(kwargs.items()):
+        parts += (b"," if position else b"", msgspec.json.encode(name), b":", value)
+    parts.append(b"}}")
+    return b"".join(parts)
 
 
 def _spec(
-    request: SubmitRequest, task_type: TaskType, queue: str, arguments: bytes, when: _When,
-    origin: Origin, now: float,
+    request: SubmitRequest, task_id: str, place: Destination, arguments: bytes, when: _When,
+    origin: Origin,
 ) -> TaskSpec:  # fmt: skip
-    options = task_type.options
-    retries, timeout = request.max_retries, request.timeout_seconds
+    options = place.task_type.options
+    priority, retries, timeout = request.priority, request.max_retries, request.timeout_seconds
+    # By position, in the order of the record: by name it would cost ten times as much.
     return TaskSpec(
-        id=new_task_id(now),
-        name=task_type.name,
-        queue=queue,
-        priority=options.priority if request.priority is None else request.priority,
-        arguments=arguments,
-        max_retries=options.max_retries if retries is None else retries,
-        retry_base_seconds=options.retry_base_seconds,
-        retry_cap_seconds=options.retry_cap_seconds,
-        timeout_seconds=options.timeout_seconds if timeout is None else timeout,
-        run_at=when.run_at,
-        expires_at=when.expires_at,
-        result_ttl_seconds=options.result_ttl_seconds,
-        idempotency_key=request.idempotency_key,
-        tags=tuple(dict.fromkeys(request.tags)),
-        traceparent=origin.traceparent,
-        request_id=origin.request_id,
+        task_id,
+        place.task_type.name,
+        place.queue,
+        options.priority if priority is None else priority,
+        arguments,
+        options.max_retries if retries is None else retries,
+        options.retry_base_seconds,
+        options.retry_cap_seconds,
+        options.timeout_seconds if timeout is None else timeout,
+        when.run_at,
+        when.expires_at,
+        options.result_ttl_seconds,
+        request.idempotency_key,
+        tuple(dict.fromkeys(request.tags)) if request.tags else (),
+        origin.traceparent,
+        origin.request_id,
     )

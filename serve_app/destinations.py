@@ -1,0 +1,88 @@
+"""Where a submit goes: the task that it names, its queue, and whether workers there have the task.
+
+What is found for a name and a queue is kept until the catalogue is read again. Faults are not kept:
+each is looked at anew, because the pool may have been declared a moment ago.
+"""
+
+from msgspec import Struct
+
+from serve_app.argument_checks import ArgumentChecks
+from serve_app.catalogue import Catalogue
+from serve_app.complaint import Complaint
+from serve_app.nearest import hint, shown
+from task_queue.tasks import TaskType
+
+#: A pool of "*" serves any queue that callers make up.
+_MOST_KEPT = 10_000
+
+
+class Destination(Struct, frozen=True):
+    """What all submits of one task to one queue share."""
+
+    task_type: TaskType
+    queue: str
+    checks: ArgumentChecks
+    complaints: list[Complaint]  #: what is wrong with the queue for this task
+
+
+#: The name and the queue that a submit gives; None: that of the task.
+_Key = tuple[str, str | None]
+
+
+class Destinations:
+    """Looks names and queues up in the catalogue. Every method may raise StoreError."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._reading = 0  #: of the catalogue, that all which is kept comes from
+        self._good: dict[_Key, Destination] = {}
+
+    def refresh(self) -> None:
+        """Forget what is too old. For one submit, or before many of the same moment."""
+        reading = self._catalogue.reading()
+        if reading != self._reading or len(self._good) >= _MOST_KEPT:
+            self._reading, self._good = reading, {}
+
+    def find(self, name: str, queue: str | None) -> Destination | Complaint:
+        """Where it goes; a Complaint if no worker knows the task."""
+        good = self._good.get((name, queue))
+        if good is not None:
+            return good
+        self.refresh()
+        task_type = self._catalogue.task_type(name)
+        if task_type is None:
+            return self._unknown_task(name)
+        place = queue or task_type.options.queue
+        complaints = self._place_complaints(name, place)
+        found = Destination(task_type, place, ArgumentChecks(task_type), complaints)
+        # A name or queue that was not known has had the catalogue read again, in between.
+        if not complaints and self._catalogue.reading() == self._reading:
+            self._good[name, queue] = found
+        return found
+
+    def _unknown_task(self, name: str) -> Complaint:
+        names = [task_type.name for task_type in self._catalogue.task_types()]
+        cure = hint(name, names, "tasks")
+        return Complaint("name", f"no worker knows a task {shown(name)}; {cure}")
+
+    def _place_complaints(self, name: str, queue: str) -> list[Complaint]:
+        complaints = self._misplaced(name, queue)
+        if complaints:  # the pool may have been declared a moment ago
+            self._catalogue.refresh()
+            complaints = self._misplaced(name, queue)
+        return complaints
+
+    def _misplaced(self, name: str, queue: str) -> list[Complaint]:
+        """Any worker that serves the queue may get the task, so all their pools must have it."""
+        pools = self._catalogue.pools_serving(queue)
+        if not pools:
+            cure = hint(queue, self._catalogue.queues(), "queues")
+            return [Complaint("queue", f"no worker pool serves {shown(queue)}; {cure}")]
+        without = [pool.name for pool in pools if name not in pool.task_names]
+        if not without:
+            return []
+        having = self._catalogue.pools_with(name)
+        queues = sorted({q for p in self._catalogue.pools() if p.name in having for q in p.queues})
+        cure = f"queues whose pools have it: {', '.join(queues)}" if queues else "no pool has it"
+        text = f"'{queue}' is served by pool {', '.join(without)}, which lacks task {name}; {cure}"
+        return [Complaint("queue", text)]
