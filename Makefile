@@ -23,7 +23,7 @@ help:  ## List the targets
 
 run: venv  ## Start the queue on this machine and run the image example; it stays up
 	$(BIN)/python -m cluster up $(CONFIG)
-	$(BIN)/python examples/run_images.py
+	@TASK_QUEUE_URL=$$($(BIN)/python -m cluster url $(CONFIG)) $(BIN)/python examples/run_images.py
 	@echo 'The queue stays up. End it with: make stop'
 
 stop: venv  ## End what `make run` started; waiting tasks are kept

@@ -1,4 +1,4 @@
-"""`python -m cluster up|down|status CONFIG`: the operator's command line."""
+"""`python -m cluster up|down|status|url CONFIG`: the operator's command line."""
 
 import os
 import sys
@@ -6,9 +6,10 @@ from pathlib import Path
 from types import ModuleType
 
 import click
-import httpx
 
-from cluster.local_ray import auth_environment
+from cluster.api_url import api_url
+from cluster.health import NoHealth, read_health
+from cluster.local_ray import ON_LOOPBACK, auth_environment
 from cluster.record import state_folder
 from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings, load_settings
@@ -25,7 +26,10 @@ def main() -> None:
 @main.command()
 @_CONFIG
 def up(config: Path) -> None:
-    """Start what CONFIG describes, or what of it is missing, and wait until it is healthy."""
+    """Start what CONFIG describes and wait until it is healthy.
+
+    If it runs already, what is missing is started, and what runs with other settings is replaced.
+    """
     settings = _load(config)
     running = _bootstrap(settings).up(settings, _say)
     click.echo(f"\nThe task queue is up ({running.seconds:.1f} s), {running.workers} worker(s).")
@@ -53,19 +57,19 @@ def down(config: Path) -> None:
 def status(config: Path) -> None:
     """Ask the cluster of CONFIG how it is. Exit code 1 if it is not healthy."""
     settings = _load(config)
-    url = f"http://{settings.http.host}:{settings.http.port}"
     try:
-        answer = httpx.get(f"{url}/health", timeout=5.0)
-    except httpx.TransportError:
-        raise click.ClickException(
-            f"nothing answers at {url}: python -m cluster up {config}"
-        ) from None
-    health = answer.json()
-    click.echo(f"{url}  {health['status']}")
-    for part, check in health["checks"].items():
-        details = ", ".join(f"{k} {v}" for k, v in check.items() if k != "status")
-        click.echo(f"  {part:<10} {check['status']:<15} {details}")
-    sys.exit(0 if health["status"] == "healthy" else 1)
+        lines, healthy = read_health(settings, str(config))
+    except NoHealth as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("\n".join(lines))
+    sys.exit(0 if healthy else 1)
+
+
+@main.command()
+@_CONFIG
+def url(config: Path) -> None:
+    """Print where the HTTP API of CONFIG is, for TASK_QUEUE_URL."""
+    click.echo(api_url(_load(config)))
 
 
 def _load(config: Path) -> Settings:
@@ -73,10 +77,10 @@ def _load(config: Path) -> Settings:
 
 
 def _bootstrap(settings: Settings) -> ModuleType:
-    """Import Ray only now: that takes seconds, a bad config should take none, and Ray reads how to
-    prove who we are when it is imported."""
+    """Import Ray only now: that takes seconds, a bad config should take none, and Ray reads where
+    it is and how to prove who we are when it is imported."""
     if settings.ray.address is None:
-        os.environ.update(auth_environment(settings, state_folder()))
+        os.environ.update({**ON_LOOPBACK, **auth_environment(settings, state_folder())})
     from cluster import bootstrap  # noqa: PLC0415  see above
 
     return bootstrap

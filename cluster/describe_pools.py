@@ -1,7 +1,7 @@
 """Which tasks the pools have: found out in an executor process, as the workers will."""
 
 from actors.executor_pool import ExecutorConfig, ExecutorPool
-from cluster.supervisor import named_queues
+from cluster.named_queues import named_queues
 from task_queue.clock import SystemClock
 from task_queue.settings import PoolSettings, Settings
 from task_queue.store.query import Pool

@@ -1,7 +1,9 @@
 """A Ray head on this machine: started with the settings that make it fast and closed, ended by pid.
 
 Every process of it, down to the children of actors, inherits one environment variable with the id
-of the cluster. That is how they are found again, and how nobody else's are ever touched.
+of the cluster. That is how they are found again, and how nobody else's are ever touched. Two agents
+of Ray write their title over their environment: they are found as descendants of the others, or, if
+they were left behind, by the log files that they hold open.
 """
 
 import os
@@ -17,9 +19,14 @@ from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings
 
 CLUSTER_ID = "TQ_CLUSTER_ID"
+#: Ray takes 127.0.0.1 for the address of its node, so that its processes listen there and nowhere
+#: else. A head cannot be told so (--node-ip-address=127.0.0.1 is replaced by the address of the
+#: machine), except by this switch, which was made for systems on which Ray is one machine only.
+#: Whoever joins must have it too, before it imports Ray: else it looks for the node elsewhere.
+ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _ROOT = Path(__file__).resolve().parent.parent
 _START_TIMEOUT_SECONDS = 90
-_END_TIMEOUT_SECONDS = 10
+_END_TIMEOUT_SECONDS = 3
 
 
 class RayDidNotStart(TaskQueueError):
@@ -46,6 +53,7 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         "RAY_DEDUP_LOGS": "0",
         "RAY_worker_niceness": "0",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        **ON_LOOPBACK,
         **auth_environment(settings, folder),
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -112,28 +120,44 @@ def start_head(settings: Settings, environment: dict[str, str]) -> str:
     return (Path(ray.temp_dir) / "ray_current_cluster").read_text().strip()
 
 
-def cluster_processes(cluster_id: str) -> list[psutil.Process]:
-    """All living processes of a cluster, by the id in their environment; never the caller."""
-    found = []
+def cluster_processes(cluster_id: str, session_folder: str = "") -> list[psutil.Process]:
+    """All living processes of a cluster; never the caller.
+
+    Args:
+        session_folder: of Ray; finds those as well that outlived all of their ancestors.
+    """
+    found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get(CLUSTER_ID) == cluster_id:
-                found.append(process)
+            if _belongs(process, cluster_id, session_folder):
+                found[process.pid] = process
+                found.update({child.pid: child for child in process.children(recursive=True)})
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue  # ended meanwhile, or somebody else's
-    return found
+    found.pop(os.getpid(), None)
+    return list(found.values())
 
 
-def end_cluster_processes(cluster_id: str) -> int:
+def end_cluster_processes(cluster_id: str, session_folder: str = "") -> int:
     """SIGTERM, then SIGKILL what is left. Returns how many processes there were."""
-    processes = cluster_processes(cluster_id)
+    processes = cluster_processes(cluster_id, session_folder)
     for process in processes:
         _signal(process.terminate)
     _, alive = psutil.wait_procs(processes, timeout=_END_TIMEOUT_SECONDS)
-    for process in {*alive, *cluster_processes(cluster_id)}:
+    alive = list({*alive, *cluster_processes(cluster_id, session_folder)})
+    for process in alive:
         _signal(process.kill)
     psutil.wait_procs(alive, timeout=_END_TIMEOUT_SECONDS)
     return len(processes)
+
+
+def _belongs(process: psutil.Process, cluster_id: str, session_folder: str) -> bool:
+    environment = process.environ()
+    if environment:
+        return environment.get(CLUSTER_ID) == cluster_id
+    if not session_folder or not process.name().startswith("ray::"):
+        return False
+    return any(file.path.startswith(f"{session_folder}/") for file in process.open_files())
 
 
 def port_is_taken(host: str, port: int) -> bool:

@@ -1,6 +1,5 @@
 """Which Ray a command works on: one that it joins, or a head of its own that it starts and ends."""
 
-import hashlib
 import logging
 import os
 import secrets
@@ -20,7 +19,7 @@ from cluster.local_ray import (
 )
 from cluster.record import HeadRecord, read_record, record_path, state_folder, write_record
 from task_queue.errors import ConfigError, TaskQueueError
-from task_queue.settings import Settings, settings_to_json
+from task_queue.settings import Settings
 
 Say = Callable[[str], None]
 
@@ -38,7 +37,6 @@ def connect(settings: Settings, say: Say) -> None:
     """
     if find(settings):
         say(f"joined the running Ray at {ray.get_runtime_context().gcs_address}")
-        _warn_of_other_settings(settings, say)
         return
     if settings.ray.address is not None:
         raise RayUnreachable(
@@ -69,7 +67,7 @@ def end_own_head(settings: Settings) -> int | None:
     record = read_record(path)
     if record is None or settings.ray.address is not None:
         return None
-    count = end_cluster_processes(record.cluster_id)
+    count = end_cluster_processes(record.cluster_id, record.session_folder)
     # Ray refuses to start beside the address of a head that it takes for alive.
     (Path(record.temp_dir) / "ray_current_cluster").unlink(missing_ok=True)
     shutil.rmtree(haproxy_folder(record.cluster_id), ignore_errors=True)
@@ -89,20 +87,11 @@ def _start(settings: Settings, say: Say) -> str:
     write_record(path, HeadRecord(cluster_id, "", temp_dir))
     say("starting Ray ...")
     address = start_head(settings, head_environment(settings, cluster_id, state_folder()))
-    write_record(path, HeadRecord(cluster_id, address, temp_dir, _digest(settings)))
+    session = str((Path(temp_dir) / "session_latest").resolve())
+    write_record(path, HeadRecord(cluster_id, address, temp_dir, session))
     os.environ[CLUSTER_ID] = cluster_id
     say(f"Ray runs at {address}")
     return address
-
-
-def _warn_of_other_settings(settings: Settings, say: Say) -> None:
-    record = read_record(record_path(settings.http.port))
-    if settings.ray.address is None and record and record.settings != _digest(settings):
-        say("the settings changed since the queue was started: 'down', then 'up' applies them")
-
-
-def _digest(settings: Settings) -> str:
-    return hashlib.sha256(settings_to_json(settings)).hexdigest()
 
 
 def _init(address: str, settings: Settings) -> bool:

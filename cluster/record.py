@@ -11,7 +11,7 @@ class HeadRecord(msgspec.Struct):
     cluster_id: str  #: in the environment of every process that belongs to it
     address: str  #: of Ray, host:port; empty while it starts
     temp_dir: str  #: of Ray
-    settings: str = ""  #: digest of the settings that it was started with
+    session_folder: str = ""  #: of Ray, below temp_dir: no other head has the same
 
 
 def state_folder() -> Path:

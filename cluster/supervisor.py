@@ -1,43 +1,36 @@
-"""Keeps the worker pools as large as they should be, and notices when a worker ends.
+"""Keeps the worker pools as large as they should be, and replaces a worker that ends.
 
 Runs beside the scheduler, as an actor of its own: creating actors and waiting for Ray must never
 hold up a turn. What it knows it can learn anew: after a restart it finds living workers by name.
+Nothing that goes wrong in one look may end it, because nobody looks after the supervisor itself.
 """
 
 import asyncio
-from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from msgspec import Struct
 
-from actors.handles import SchedulerHandle, WorkerEnded, WorkerHandle
-from actors.options import worker_actor, worker_actor_name
-from actors.worker_actor import WorkerActor, WorkerOrder
-from cluster.autoscale import Decision, PoolLoad, ScalePolicy, decide
+from actors.handles import WorkerEnded
+from actors.worker_actor import WorkerOrder
+from cluster.autoscale import Decision, ScalePolicy, decide
+from cluster.generation import generation_in, new_incarnation
+from cluster.named_queues import named_queues
+from cluster.pool_load import pool_load
+from cluster.supervised import Supervised, WorkerMaker
 from monitoring.logs import get_logger
 from task_queue.clock import Clock
 from task_queue.core.events import WorkerLost, WorkerStatusWanted
 from task_queue.core.status import WorkerStatus
+from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
-from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable
-from task_queue.settings import Settings, settings_to_json
+from task_queue.scheduler_api import SchedulerApi, SchedulerReading, SchedulerUnavailable
+from task_queue.settings import PoolSettings, Settings
 
 _BACKOFF_CAP_SECONDS = 30.0
 _SETTLED_SECONDS = 10.0  #: a worker that lived so long did not fail at its start
-
-
-class Supervised(Struct):
-    """A worker that was started, or found, here."""
-
-    worker_id: str
-    incarnation: str
-    pool: str
-    handle: WorkerHandle
-    started_at: float  #: monotonic
-    registered: bool = False
-    draining_since: float | None = None
-    idle_since: float | None = None
-    watch: asyncio.Task[None] | None = None
+_KILL_SECONDS = 10.0  #: for an answer beyond the grace time, before a worker is killed
+_DRAIN_SECONDS = PoolSettings().drain_seconds  #: of workers whose pool is in the settings no more
 
 
 class PoolHealth(Struct):
@@ -53,16 +46,22 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
-        scheduler: SchedulerHandle,
+        scheduler: SchedulerApi,
         clock: Clock,
-        create: Callable[[WorkerOrder], WorkerHandle] | None = None,
+        maker: WorkerMaker,
+        generation: str = "",
     ) -> None:
+        """
+        Args:
+            generation: of the workers that are started here; others are drained and replaced.
+        """
         self._settings = settings
         self._scheduler = scheduler
         self._clock = clock
-        self._create = create or self._create_actor
+        self._maker = maker
+        self._generation = generation
         self._workers: dict[str, Supervised] = {}
-        self._health = {name: PoolHealth() for name in settings.pools}
+        self._health: dict[str, PoolHealth] = {}
         self._reasons: dict[str, str] = {}
         self._log = get_logger("supervisor")
         scale = settings.autoscaler
@@ -77,18 +76,23 @@ class Supervisor:
                 await self.run_once()
             except SchedulerUnavailable as error:
                 self._log.warning("supervisor_waits", reason=str(error))
+            except Exception:  # noqa: BLE001  whatever it was, the next look may go well
+                self._log.exception("supervisor_trouble")
             await asyncio.sleep(self._settings.autoscaler.interval_seconds)
 
     async def run_once(self) -> dict[str, Decision]:
         """One look at the scheduler and what follows from it, by pool."""
         reading = await self._scheduler.read()
         await self._adopt(reading)
+        self._drop_lost(reading)
+        taken = {state.info.worker_id for state in reading.workers}
         decisions = {}
         for name in self._settings.pools:
-            decision = decide(self._load(name, reading), self._policy)
-            decisions[name] = decision
-            await self._apply(name, decision)
-        await self._end_overdue()
+            now = self._clock.monotonic()
+            load = pool_load(self._settings, name, reading, self._workers.values(), now)
+            decisions[name] = decide(load, self._policy)
+            await self._apply(name, decisions[name], taken)
+        self._end_overdue()
         return decisions
 
     async def stop(self, grace_seconds: float) -> int:
@@ -105,118 +109,144 @@ class Supervisor:
         now = self._clock.monotonic()
         for state in reading.workers:
             info = state.info
+            if info.worker_id not in self._workers:
+                await self._find(info)
             worker = self._workers.get(info.worker_id)
-            if worker is None:
-                await self._find(info.worker_id, info.incarnation, info.pool)
-            elif worker.incarnation == info.incarnation:
-                worker.registered = True
-                worker.idle_since = None if state.holds else (worker.idle_since or now)
-                if info.status is WorkerStatus.DRAINING and worker.draining_since is None:
-                    worker.draining_since = now
+            if worker is None or worker.incarnation != info.incarnation:
+                continue
+            worker.registered = True
+            worker.idle_since = None if state.holds else (worker.idle_since or now)
+            if info.status is WorkerStatus.DRAINING and worker.draining_since is None:
+                worker.draining_since = now
+            if generation_in(info.incarnation) != self._generation:
+                await self._drain(worker)
 
-    async def _find(self, worker_id: str, incarnation: str, pool: str) -> None:
-        handle = await WorkerHandle.find(worker_actor_name(worker_id), self._settings.ray.namespace)
+    async def _find(self, info: WorkerInfo) -> None:
+        handle = await self._maker.find(info.worker_id)
         if handle is None:
             await self._scheduler.request(
-                WorkerLost(worker_id, incarnation, "its actor does not exist")
+                WorkerLost(info.worker_id, info.incarnation, "its actor does not exist")
             )
-        elif pool in self._settings.pools:
-            self._supervise(Supervised(worker_id, incarnation, pool, handle,
+        else:
+            self._supervise(Supervised(info.worker_id, info.incarnation, info.pool, handle,
                                        self._clock.monotonic(), registered=True))  # fmt: skip
 
-    def _load(self, name: str, reading: SchedulerReading) -> PoolLoad:
-        pool, now = self._settings.pools[name], self._clock.monotonic()
-        mine = [w for w in self._workers.values() if w.pool == name and w.draining_since is None]
-        named = set(named_queues(self._settings))
-        served = [
-            q
-            for q in reading.queues
-            if not q.paused
-            and (q.queue in pool.queues or ("*" in pool.queues and q.queue not in named))
-        ]
-        oldest = [q.oldest_submitted_at for q in served if q.oldest_submitted_at is not None]
-        idle = [w for w in mine if w.idle_since is not None
-                and now - w.idle_since >= self._policy.idle_seconds]  # fmt: skip
-        idle.sort(key=lambda w: w.idle_since or 0.0)
-        ids = {w.worker_id for w in mine}
-        return PoolLoad(
-            pool.min_workers,
-            pool.max_workers,
-            pool.slots,
-            len(mine),
-            sum(not w.registered for w in mine),
-            sum(len(w.holds) for w in reading.workers if w.info.worker_id in ids),
-            sum(sum(q.waiting) for q in served),
-            max(0.0, reading.at - min(oldest)) if oldest else 0.0,
-            tuple(w.worker_id for w in idle),
-        )
+    def _drop_lost(self, reading: SchedulerReading) -> None:
+        """End workers whose lease ran out: they may hang for ever, and others are needed now.
+
+        One that drains goes by itself, or `_end_overdue` sees to it.
+        """
+        living = {(state.info.worker_id, state.info.incarnation) for state in reading.workers}
+        for worker in list(self._workers.values()):
+            known = (worker.worker_id, worker.incarnation) in living
+            if worker.registered and worker.draining_since is None and not known:
+                self._log.error("worker_silent", worker_id=worker.worker_id)
+                del self._workers[worker.worker_id]
+                self._kill(worker)
 
     # ---- acting ----------------------------------------------------------------------------
 
-    async def _apply(self, name: str, decision: Decision) -> None:
+    async def _apply(self, name: str, decision: Decision, taken: set[str]) -> None:
         if decision.reason != self._reasons.get(name):
             self._reasons[name] = decision.reason
             self._log.info("pool_decision", pool=name, start=decision.start,
                            drain=list(decision.drain), reason=decision.reason)  # fmt: skip
         for worker_id in decision.drain:
-            await self._scheduler.request(WorkerStatusWanted(worker_id, WorkerStatus.DRAINING))
-            self._workers[worker_id].draining_since = self._clock.monotonic()
-        if self._clock.monotonic() >= self._health[name].wait_until:
-            for _ in range(min(decision.start, self._room_for_pending())):
-                self._start(name)
+            worker = self._workers.get(worker_id)
+            if worker is not None:  # it may have ended while others were told
+                await self._drain(worker)
+        for _ in range(min(decision.start, self._room_for_pending())):
+            if self._clock.monotonic() >= self._health_of(name).wait_until:
+                await self._start(name, taken)
+
+    async def _drain(self, worker: Supervised) -> None:
+        if worker.draining_since is None:
+            wanted = WorkerStatusWanted(worker.worker_id, WorkerStatus.DRAINING)
+            await self._scheduler.request(wanted)
+            worker.draining_since = self._clock.monotonic()
 
     def _room_for_pending(self) -> int:
         pending = sum(not worker.registered for worker in self._workers.values())
         return max(0, self._settings.autoscaler.max_pending_workers - pending)
 
-    def _start(self, pool: str) -> None:
-        number = 1
-        while f"{pool}-{number}" in self._workers:
-            number += 1
-        worker_id = f"{pool}-{number}"
+    async def _start(self, pool: str, taken: set[str]) -> None:
         others = tuple(named_queues(self._settings))
-        order = WorkerOrder(worker_id, new_task_id(self._clock.now()), pool, others)
-        handle = self._create(order)
-        self._supervise(
-            Supervised(worker_id, order.incarnation, pool, handle, self._clock.monotonic())
-        )
+        incarnation = new_incarnation(new_task_id(self._clock.now()), self._generation)
+        try:
+            worker_id = await self._free_id(pool, taken)
+            handle = self._maker.create(WorkerOrder(worker_id, incarnation, pool, others))
+        except Exception:  # noqa: BLE001  the other pools must go on
+            self._log.exception("worker_not_started", pool=pool)
+            self._note_failure(pool)
+            return
+        now = self._clock.monotonic()
+        self._supervise(Supervised(worker_id, incarnation, pool, handle, now))
 
-    def _create_actor(self, order: WorkerOrder) -> WorkerHandle:
-        settings = self._settings
-        made = worker_actor(
-            WorkerActor, order.worker_id, settings.pools[order.pool], settings.ray.namespace
-        )
-        return WorkerHandle.create(made, settings_to_json(settings), order)
+    async def _free_id(self, pool: str, taken: set[str]) -> str:
+        """An id that neither the scheduler nor Ray connects with a worker."""
+        ids = (f"{pool}-{number}" for number in count(1))
+        for worker_id in ids:
+            if worker_id in taken or worker_id in self._workers:
+                continue
+            stray = await self._maker.find(worker_id)
+            if stray is None:
+                return worker_id
+            # Just killed, or started by a supervisor that died: nobody watches it, so it must go.
+            self._log.warning("worker_unknown", worker_id=worker_id)
+            stray.kill()
+        raise AssertionError("count() ended")
 
     def _supervise(self, worker: Supervised) -> None:
         self._workers[worker.worker_id] = worker
         worker.watch = asyncio.get_running_loop().create_task(self._watch(worker))
 
+    # ---- ends ------------------------------------------------------------------------------
+
     async def _watch(self, worker: Supervised) -> None:
-        """From the start of a worker to its end."""
+        """From the start of a worker to its end. Its id is free again only after its process."""
+        try:
+            cause = await self._life_of(worker)
+            self._kill(worker)  # a worker that ended by itself leaves its process behind
+            self._note_end(worker, cause)
+            await self._report_end(worker, cause)
+        except Exception:  # noqa: BLE001  nobody awaits this task
+            self._log.exception("watch_failed", worker_id=worker.worker_id)
+        finally:
+            if self._workers.get(worker.worker_id) is worker:
+                del self._workers[worker.worker_id]
+
+    async def _life_of(self, worker: Supervised) -> str:
+        """Returns when it is over, and why."""
         try:
             if not worker.registered:
                 await worker.handle.start()
-            cause = await worker.handle.watch()
+            return await worker.handle.watch()
         except WorkerEnded as error:
-            cause = str(error)
-        if self._workers.get(worker.worker_id) is worker:
-            del self._workers[worker.worker_id]
-        await self._report_end(worker, cause)
-        worker.handle.kill()  # a worker that ended by itself leaves its process behind
+            return str(error)
+        except Exception as error:  # noqa: BLE001  then it cannot be kept
+            self._log.exception("watch_failed", worker_id=worker.worker_id)
+            return f"it could not be watched: {error!r}"
 
-    async def _report_end(self, worker: Supervised, cause: str) -> None:
+    def _note_end(self, worker: Supervised, cause: str) -> None:
         planned = cause in ("drained", "dismissed")
-        health = self._health[worker.pool]
         lived = self._clock.monotonic() - worker.started_at
         if planned or lived > _SETTLED_SECONDS:
-            health.failures = 0
+            self._health_of(worker.pool).failures = 0
         else:
-            health.failures += 1
-            wait = min(_BACKOFF_CAP_SECONDS, 0.5 * 2.0 ** min(health.failures, 10))
-            health.wait_until = self._clock.monotonic() + wait
+            self._note_failure(worker.pool)
         log: Any = self._log.info if planned else self._log.error
         log("worker_ended", worker_id=worker.worker_id, cause=cause, lived_seconds=round(lived, 1))
+
+    def _note_failure(self, pool: str) -> None:
+        health = self._health_of(pool)
+        health.failures += 1
+        wait = min(_BACKOFF_CAP_SECONDS, 0.5 * 2.0 ** min(health.failures, 10))
+        health.wait_until = self._clock.monotonic() + wait
+
+    def _health_of(self, pool: str) -> PoolHealth:
+        return self._health.setdefault(pool, PoolHealth())
+
+    async def _report_end(self, worker: Supervised, cause: str) -> None:
         while True:
             try:
                 await self._scheduler.request(
@@ -226,26 +256,30 @@ class Supervisor:
             except SchedulerUnavailable:
                 await asyncio.sleep(0.2)
 
-    async def _end_overdue(self) -> None:
+    def _end_overdue(self) -> None:
         """End workers whose drain takes longer than their pool allows."""
         now = self._clock.monotonic()
         for worker in list(self._workers.values()):
-            limit = self._settings.pools[worker.pool].drain_seconds
+            pool = self._settings.pools.get(worker.pool)
+            limit = pool.drain_seconds if pool is not None else _DRAIN_SECONDS
             if worker.draining_since is not None and now - worker.draining_since > limit:
                 worker.draining_since = now + _BACKOFF_CAP_SECONDS  # not again at the next look
                 self._log.warning("drain_overdue", worker_id=worker.worker_id, limit_seconds=limit)
                 asyncio.get_running_loop().create_task(self._end(worker, 0.0))
 
     async def _end(self, worker: Supervised, grace_seconds: float) -> None:
+        """Ask it to end, then make sure that it has."""
         try:
-            async with asyncio.timeout(grace_seconds + 10.0):
+            async with asyncio.timeout(grace_seconds + _KILL_SECONDS):
                 await worker.handle.shut_down(grace_seconds)
         except (WorkerEnded, TimeoutError) as error:
             self._log.warning("worker_killed", worker_id=worker.worker_id, reason=repr(error))
+            self._kill(worker)
+        if worker.watch is not None:  # it kills the process, and tells the scheduler
+            await asyncio.wait([worker.watch], timeout=_KILL_SECONDS)
+
+    def _kill(self, worker: Supervised) -> None:
+        try:
             worker.handle.kill()
-
-
-def named_queues(settings: Settings) -> list[str]:
-    """Queues that some pool names: those that "*" does not mean."""
-    queues = {queue for pool in settings.pools.values() for queue in pool.queues}
-    return sorted(queues - {"*"})
+        except Exception:  # noqa: BLE001  its successor has another name
+            self._log.exception("kill_failed", worker_id=worker.worker_id)

@@ -3,6 +3,7 @@
 import asyncio
 
 from actors.handles import SchedulerHandle, call_own_start
+from cluster.ray_workers import RayWorkers
 from cluster.supervisor import Supervisor
 from monitoring.logs import configure_logs
 from task_queue.clock import SystemClock
@@ -12,8 +13,9 @@ from task_queue.settings import settings_from_json
 class SupervisorActor:
     """What `ray.remote` wraps. The constructor only keeps what it is given."""
 
-    def __init__(self, settings_json: bytes) -> None:
+    def __init__(self, settings_json: bytes, generation: str) -> None:
         self._settings_json = settings_json
+        self._generation = generation
         self._supervisor: Supervisor | None = None
         self._running: asyncio.Task[None] | None = None
         call_own_start()  # after a crash Ray makes this actor anew, and nobody else would call
@@ -25,7 +27,9 @@ class SupervisorActor:
         settings = settings_from_json(self._settings_json)
         configure_logs(settings.logging.level, settings.logging.format)
         scheduler = SchedulerHandle(settings.ray.namespace)
-        self._supervisor = Supervisor(settings, scheduler, SystemClock())
+        self._supervisor = Supervisor(
+            settings, scheduler, SystemClock(), RayWorkers(settings), self._generation
+        )
         loop = asyncio.get_running_loop()
         self._running = loop.create_task(self._supervisor.run_for_ever())
 

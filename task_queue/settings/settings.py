@@ -155,6 +155,9 @@ class RaySettings(Section):
     #: "token": who has no token can reach neither Ray nor its dashboard, and so run no code.
     auth_mode: Literal["token", "disabled"] = "token"
     namespace: Text = "task-queue"
+    #: Where the scheduler serves workers and the HTTP API, at a port that it tells them. None:
+    #: 127.0.0.1 if a head is started here, else the address that Ray has for its machine.
+    stream_host: Text | None = None
 
     @field_validator("address")
     @classmethod

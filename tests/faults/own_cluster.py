@@ -8,12 +8,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
 
 from cluster.local_ray import cluster_processes, end_cluster_processes
-from cluster.record import read_record, record_path
+from cluster.record import HeadRecord, read_record, record_path
 from task_queue.client.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,13 +24,13 @@ _COMMAND_SECONDS = 150
 class OwnCluster:
     """`python -m cluster up|down` in a folder of its own."""
 
-    def __init__(self, folder: Path, **changes: object) -> None:
+    def __init__(self, folder: Path, **changes: dict[str, Any]) -> None:
         self.folder = folder
         self.http_port, gcs_port, dashboard_port = free_ports(3)
         self.config = folder / "config.yaml"
         # Ray's sockets need a short path; pytest's own folders are too deep.
         self.ray_folder = tempfile.mkdtemp(prefix="tq-ray-")
-        document = {
+        self._document: dict[str, Any] = {
             "http": {"port": self.http_port},
             "ray": {
                 "temp_dir": self.ray_folder, "gcs_port": gcs_port, "num_cpus": 4,
@@ -43,9 +44,14 @@ class OwnCluster:
                     "drain_seconds": 10.0,
                 }
             },
-            **changes,
         }  # fmt: skip
-        self.config.write_text(yaml.safe_dump(document))
+        self.configure(**changes)
+
+    def configure(self, **changes: dict[str, Any]) -> None:
+        """Lay `changes` over the config, section by section; the next `up` reads it."""
+        for section, fields in changes.items():
+            self._document[section] = {**self._document.get(section, {}), **fields}
+        self.config.write_text(yaml.safe_dump(self._document))
 
     @property
     def url(self) -> str:
@@ -71,19 +77,22 @@ class OwnCluster:
 
     def end(self) -> None:
         """`down`, and whatever it left."""
-        cluster_id = self.cluster_id()
+        record = self.record()
         self.run("down")
-        if cluster_id is not None:
-            end_cluster_processes(cluster_id)
+        if record is not None:
+            end_cluster_processes(record.cluster_id, record.session_folder)
 
-    def cluster_id(self) -> str | None:
-        record = read_record(self.folder / ".task-queue" / record_path(self.http_port).name)
-        return record.cluster_id if record is not None else None
+    def record(self) -> HeadRecord | None:
+        """What `up` has noted; None if nothing is up."""
+        return read_record(self.folder / ".task-queue" / record_path(self.http_port).name)
 
     def processes(self, title: str = "") -> list[psutil.Process]:
         """The cluster's processes whose title contains `title`."""
-        found = []
-        for process in cluster_processes(self.cluster_id() or "none"):
+        found: list[psutil.Process] = []
+        record = self.record()
+        if record is None:
+            return found
+        for process in cluster_processes(record.cluster_id, record.session_folder):
             try:
                 if title in " ".join(process.cmdline()):
                     found.append(process)

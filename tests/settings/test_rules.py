@@ -72,6 +72,8 @@ REFUSED = [
     ("ray: {object_store_memory_bytes: 1}", "ray.object_store_memory_bytes: 1: give 78643200 or"),
     ("ray: {auth_mode: none}", "ray.auth_mode: 'none': give 'token' or 'disabled'"),
     ("ray: {namespace: ''}", "ray.namespace: '': give text that is not empty"),
+    ("ray: {stream_host: ''}", "ray.stream_host: '': give text that is not empty"),
+    ("ray: {stream_host: 0}", "ray.stream_host: 0: give text"),
     # pools
     ("pools: {}", "pools: {}: give at least 1"),
     ("pools:", "pools: null: give a mapping"),
@@ -135,6 +137,8 @@ ALLOWED = [
     "leases: {lease_seconds: 10, poll_seconds: 5}",
     "ray: {address: '[::1]:6379'}",
     "ray: {address: head.example:6379}",
+    "ray: {stream_host: null}",
+    "ray: {stream_host: 10.0.0.5}",
     f"ray: {{temp_dir: /{'x' * 58}}}",
     "ray: {address: auto, dashboard_port: 8000}",  # the head's ports are not ours then
     "ray: {dashboard: false, dashboard_port: 8000}",

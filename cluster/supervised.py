@@ -1,0 +1,39 @@
+"""A worker as its supervisor keeps it in mind, and what Ray is to do for it."""
+
+import asyncio
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.worker_actor import WorkerOrder
+
+
+class WorkerProcess(Protocol):
+    """One worker; `actors.handles.WorkerHandle` is one."""
+
+    async def start(self) -> None: ...
+    async def watch(self) -> str: ...
+    async def shut_down(self, grace_seconds: float) -> None: ...
+    def kill(self) -> None: ...
+
+
+class WorkerMaker(Protocol):
+    """Starts and finds workers."""
+
+    def create(self, order: WorkerOrder) -> WorkerProcess: ...
+
+    async def find(self, worker_id: str) -> WorkerProcess | None: ...
+
+
+class Supervised(Struct):
+    """A worker that was started, or found, here."""
+
+    worker_id: str
+    incarnation: str
+    pool: str
+    handle: WorkerProcess
+    started_at: float  #: monotonic
+    registered: bool = False
+    draining_since: float | None = None
+    idle_since: float | None = None
+    watch: asyncio.Task[None] | None = None

@@ -1,0 +1,107 @@
+"""Workers and a scheduler for tests of the supervisor: they do what the test tells them."""
+
+import asyncio
+from typing import Any
+
+from actors.handles import WorkerEnded
+from actors.worker_actor import WorkerOrder
+from task_queue.core.effects import Done, Refused
+from task_queue.core.events import WorkerLost, WorkerStatusWanted
+from task_queue.core.status import WorkerStatus
+from task_queue.core.worker import WorkerInfo
+from task_queue.scheduler_api import QueueState, SchedulerReading, WorkerReading
+
+
+class FakeProcess:
+    """One worker: a WorkerProcess."""
+
+    def __init__(self, order: WorkerOrder) -> None:
+        self.order = order
+        self.ends: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.killed = 0
+        self.hangs = False  #: like a process that is stopped: it answers nothing
+
+    async def start(self) -> None:
+        return None
+
+    async def watch(self) -> str:
+        return await asyncio.shield(self.ends)
+
+    async def shut_down(self, grace_seconds: float) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.ends.done():
+            raise WorkerEnded("it is gone")
+        self.end("drained")
+
+    def kill(self) -> None:
+        self.killed += 1
+        self.end("killed")
+
+    def end(self, cause: str) -> None:
+        if not self.ends.done():
+            self.ends.set_result(cause)
+
+
+class FakeMaker:
+    """A WorkerMaker: remembers what it made; a name is taken until the test frees it."""
+
+    def __init__(self) -> None:
+        self.made: list[FakeProcess] = []
+        self.names: dict[str, FakeProcess] = {}
+        self.create_error: Exception | None = None
+        self.find_error: Exception | None = None
+
+    def create(self, order: WorkerOrder) -> FakeProcess:
+        if self.create_error is not None:
+            raise self.create_error
+        if order.worker_id in self.names:
+            raise ValueError(f"the name {order.worker_id} is already taken")
+        process = self.names[order.worker_id] = FakeProcess(order)
+        self.made.append(process)
+        return process
+
+    async def find(self, worker_id: str) -> FakeProcess | None:
+        if self.find_error is not None:
+            raise self.find_error
+        return self.names.get(worker_id)
+
+
+class FakeScheduler:
+    """What the supervisor needs of a SchedulerApi."""
+
+    def __init__(self) -> None:
+        self.workers: dict[str, WorkerReading] = {}
+        self.waiting = 0
+        self.lost: list[WorkerLost] = []
+        self.told: list[WorkerStatusWanted] = []
+        self.read_errors: list[Exception] = []
+        self.reads = 0
+        self.on_request: Any = None  #: called with each event before it is answered
+
+    def register(self, process: FakeProcess) -> None:
+        order = process.order
+        info = WorkerInfo(order.worker_id, order.incarnation, order.pool, ("*",), 2)
+        self.workers[order.worker_id] = WorkerReading(info, 0.0, [], 0, 0, 0.0)
+
+    async def read(self) -> SchedulerReading:
+        self.reads += 1
+        if self.read_errors:
+            raise self.read_errors.pop(0)
+        queue = QueueState("default", False, [self.waiting] + [0] * 9, 0, 0, None)
+        return SchedulerReading(
+            0.0, 0.0, 1, [queue], list(self.workers.values()), 0, 0, 0.0, 0.0
+        )  # fmt: skip
+
+    async def request(self, event: Any) -> Done | Refused:
+        if self.on_request is not None:
+            await self.on_request(event)
+        if isinstance(event, WorkerLost):
+            self.lost.append(event)
+            self.workers.pop(event.worker_id, None)
+        if isinstance(event, WorkerStatusWanted):
+            self.told.append(event)
+            if event.worker_id not in self.workers:
+                return Refused("unknown_worker", event.worker_id)
+            self.workers[event.worker_id].info.status = WorkerStatus(event.status)
+        return Done()

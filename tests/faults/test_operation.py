@@ -1,0 +1,117 @@
+"""What an operator does with a real cluster: keys, other settings while it runs, an end of it all.
+
+One cluster for all of it; the tests run in the order in which they stand.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from task_queue.client.client import Client
+from task_queue.errors import RequestRefused
+from tests.faults.own_cluster import OwnCluster
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+_KEY = "a-key-of-this-test"
+_SHA256 = hashlib.sha256(_KEY.encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnCluster]:
+    made = OwnCluster(
+        tmp_path_factory.mktemp("cluster"),
+        http={"api_keys": [{"name": "test", "sha256": _SHA256}], "open_paths": []},
+    )
+    try:
+        made.up()  # the API says 401 to whoever asks for its health
+        yield made
+    finally:
+        made.end()
+
+
+def test_status_without_a_key_says_what_it_needs(cluster: OwnCluster) -> None:
+    done = cluster.run("status")
+    assert done.returncode == 1
+    assert "set TASK_QUEUE_API_KEY" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_with_a_key(cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASK_QUEUE_API_KEY", _KEY)
+    done = cluster.run("status")
+    assert done.returncode == 0, done.stderr
+    assert "active_count 2" in done.stdout
+    assert "None" not in done.stdout
+
+
+def test_only_a_port_that_wants_the_token_listens_beyond_loopback(cluster: OwnCluster) -> None:
+    open_to_all = [
+        process.name()
+        for process in cluster.processes()
+        for socket in process.net_connections(kind="tcp")
+        if socket.status == psutil.CONN_LISTEN
+        and socket.laddr.ip.removeprefix("::ffff:") not in ("127.0.0.1", "::1")
+    ]
+    assert open_to_all == ["ray::ServeReplica:task-queue:HttpApi"]
+
+
+def test_up_again_replaces_nothing(cluster: OwnCluster) -> None:
+    before = _pids(cluster)
+    cluster.up()
+    assert _pids(cluster) == before
+
+
+def test_changed_settings_are_in_force_after_up(cluster: OwnCluster) -> None:
+    before = _pids(cluster)
+    (cluster.folder / "added_tasks.py").write_text(
+        "from task_queue import task\n\n\n"
+        "@task(name='added.double')\ndef double(number: int) -> int:\n    return 2 * number\n"
+    )
+    pool = {
+        "task_modules": ["ledger_tasks", "added_tasks"],
+        "python_path": [str(Path(__file__).parent), str(cluster.folder)],
+        "min_workers": 2, "max_workers": 2, "slots": 2, "num_cpus": 0.5, "drain_seconds": 10.0,
+    }  # fmt: skip
+    ledger = str(cluster.folder / "ledger")
+    with Client(cluster.url, api_key=_KEY, retry_seconds=60.0) as client:
+        with pytest.raises(RequestRefused, match=r"added\.double"):
+            client.submit("added.double", 21)
+        waiting = [client.submit("ledger.write", ledger, str(n), 0.2) for n in range(20)]
+        cluster.configure(pools={"default": pool}, limits={"max_argument_bytes": 1000})
+        assert "replacing 2 worker(s)" in cluster.up()
+        assert client.submit("added.double", 21).result(timeout=30) == 42
+        assert [handle.result(timeout=30) for handle in waiting] == [str(n) for n in range(20)]
+        with pytest.raises(RequestRefused, match=r"1,000 are allowed"):  # the API has the new limit
+            client.submit("ledger.write", ledger, "x" * 2000, 0.0)
+    assert not before & _pids(cluster)
+
+
+def test_what_a_running_queue_cannot_take_over_is_refused(cluster: OwnCluster) -> None:
+    before = _pids(cluster)
+    cluster.configure(ray={"num_cpus": 3})
+    done = cluster.run("up")
+    cluster.configure(ray={"num_cpus": 4})
+    assert done.returncode == 2
+    assert "ray.num_cpus: changed" in done.stderr
+    assert "'down', then 'up'" in done.stderr
+    assert _pids(cluster) == before
+
+
+def test_down_leaves_no_process(cluster: OwnCluster) -> None:
+    processes = cluster.processes()
+    assert {"ray::DashboardAgent", "ray::RuntimeEnvAgent"} <= {p.name() for p in processes}
+    done = cluster.run("down")
+    assert done.returncode == 0
+    assert "INFO" not in done.stdout + done.stderr
+    assert [p for p in processes if p.is_running()] == []
+
+
+def _pids(cluster: OwnCluster) -> set[int]:
+    """Of all that has the settings of the queue."""
+    titles = ("ray::WorkerActor", "ray::SchedulerActor", "ray::SupervisorActor",
+              "ray::ServeReplica")  # fmt: skip
+    return {process.pid for title in titles for process in cluster.processes(title)}
