@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop test check fmt bench clean venv system-packages
+.PHONY: help run stop test check fmt bench bench-long clean venv system-packages
 
 # Any Python from 3.11 on: make test PYTHON=python3.12
 PYTHON ?= python3
@@ -42,11 +42,11 @@ fmt: venv  ## Format, and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: venv  ## Run the benchmarks, one after the other
-	@set -e; for file in benchmarks/bench_*.py; do \
-	    test -e "$$file" || { echo "there is no benchmarks/bench_*.py" >&2; exit 1; }; \
-	    echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; \
-	done
+bench: venv  ## Run the short benchmarks and print one table with the goals
+	$(BIN)/python -m benchmarks
+
+bench-long: venv  ## Run every benchmark in full, one after the other
+	$(BIN)/python -m benchmarks --long
 
 clean:  ## Remove what the tools left; keeps .venv and the queue's data in .task-queue
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

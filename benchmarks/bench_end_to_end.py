@@ -1,67 +1,93 @@
-"""No-op tasks through the Python client and HTTP, and the latency of one task at idle.
+"""How many tasks a second, from the Python client over HTTP to the last completion, and what does
+each cost which process?
 
-    python -m benchmarks.bench_end_to_end
+    python -m benchmarks.bench_end_to_end [--short]
 
 A cluster of its own: one worker with one slot, SQLite with fsync, everything on this machine.
-Throughput: from the first batch that the client sends to the moment at which the store has the last
-task as COMPLETED, submits by `Client.submit_many` in batches of 1,000. Latency: `submit` and
-`result` of one task after the other. Medians of five runs.
+Tasks are submitted by `Client.submit_many`, 1,000 in a batch (fewer if they are large); timed from
+the first batch to the moment at which the store has the last task as COMPLETED. No-op tasks: median
+of five runs. Tasks that use 1 ms of a processor, and tasks that sleep for 10 ms: also which part of
+the time the slot was in them. Payloads of 1 kB and 100 kB: an argument of that size, for a task
+that does nothing with it. Processor time: microseconds per task of each process.
 """
 
 import statistics
-import time
-from typing import Any
+from collections.abc import Sequence
 
-from benchmarks.own_cluster import own_cluster
-from benchmarks.report import report, spread
+from benchmarks.cpu_by_process import EXECUTORS
+from benchmarks.own_cluster import running_cluster
+from benchmarks.report import report
+from benchmarks.short_flag import short_flag
+from benchmarks.throughput import Run, Throughput, microseconds_per_task
 from task_queue.client.client import Client
 
-_TASKS = 50_000
-_RUNS = 5
-_LATENCIES = 300
-_POLL_SECONDS = 0.01
-_PAUSE_SECONDS = 0.005
+_NOOP, _SLEEP = "task_queue.noop", "task_queue.sleep"
+_COMPUTE, _IGNORE = "benchmarks.busy_tasks.compute", "benchmarks.busy_tasks.ignore"
+_NOOPS = 50_000
+_NOOP_RUNS = 5
+_COMPUTE_TASKS, _COMPUTE_SECONDS = 5_000, 0.001
+_SLEEP_TASKS, _SLEEP_SECONDS = 500, 0.01
+_PAYLOADS = {"1 kB": (1_000, 20_000), "100 kB": (100_000, 500)}  #: bytes, tasks
 
 
-def throughput(client: Client) -> tuple[float, float]:
-    """(tasks submitted per second, tasks done per second)."""
-    before = _completed(client)
-    began = time.perf_counter()
-    client.submit_many("task_queue.noop", ((),) * _TASKS)
-    submitted = time.perf_counter() - began
-    while _completed(client) < before + _TASKS:
-        time.sleep(_POLL_SECONDS)
-    return _TASKS / submitted, _TASKS / (time.perf_counter() - began)
+def noop_figures(runs: Sequence[Run]) -> dict[str, float]:
+    """Rates of all runs."""
+    done = [run.done_per_second for run in runs]
+    return {
+        "no-op: submitted per second, median": statistics.median(
+            run.submitted_per_second for run in runs
+        ),
+        "no-op: done per second, median": statistics.median(done),
+        "no-op: done per second, lowest": min(done),
+        "no-op: done per second, highest": max(done),
+        **_cpu_figures("no-op", runs),
+    }
 
 
-def latencies(client: Client) -> list[float]:
-    """Seconds from `submit` to its result, one task at a time."""
-    seconds = []
-    for _ in range(_LATENCIES):
-        time.sleep(_PAUSE_SECONDS)
-        began = time.perf_counter()
-        client.submit("task_queue.noop").result(timeout=10)
-        seconds.append(time.perf_counter() - began)
-    return seconds
+def timed_figures(name: str, run: Run, seconds: float) -> dict[str, float]:
+    """Of tasks that take a known time in the one slot."""
+    return {
+        f"{name}: done per second": run.done_per_second,
+        f"{name}: % of what the slot could do": run.done_per_second * seconds * 100,
+        **_cpu_figures(name, [run]),
+    }
 
 
-def _completed(client: Client) -> int:
-    return int(client.stats()["totals"]["completed"])
+def own_code(run: Run, seconds: float) -> dict[str, float]:
+    """Of tasks that use a known processor time."""
+    executors = run.cpu_seconds[EXECUTORS] / run.tasks
+    return {
+        "1 ms CPU: the tasks' own code, % of the executors' CPU": seconds / executors * 100,
+        "1 ms CPU: executors' CPU around a task, microseconds": (executors - seconds) * 1e6,
+    }
+
+
+def _cpu_figures(name: str, runs: Sequence[Run]) -> dict[str, float]:
+    used = microseconds_per_task(runs)
+    return {f"{name}: CPU microseconds per task, {role}": value for role, value in used.items()}
+
+
+def measure(throughput: Throughput, share: int) -> dict[str, float]:
+    """All kinds of tasks; `share`: do one of so many of them."""
+    throughput.run(_NOOP, ((),) * (_NOOPS // 5))  # warm
+    noops = [throughput.run(_NOOP, ((),) * (_NOOPS // share)) for _ in range(_NOOP_RUNS)]
+    figures = noop_figures(noops)
+    compute = throughput.run(_COMPUTE, ((_COMPUTE_SECONDS,),) * (_COMPUTE_TASKS // share))
+    figures |= timed_figures("1 ms CPU", compute, _COMPUTE_SECONDS)
+    figures |= own_code(compute, _COMPUTE_SECONDS)
+    sleep = throughput.run(_SLEEP, ((_SLEEP_SECONDS,),) * (_SLEEP_TASKS // share))
+    figures |= timed_figures("10 ms sleep", sleep, _SLEEP_SECONDS)
+    for name, (size, count) in _PAYLOADS.items():
+        run = throughput.run(_IGNORE, (("x" * size,),) * (count // share))
+        figures[f"payload of {name}: done per second"] = run.done_per_second
+        figures |= _cpu_figures(f"payload of {name}", [run])
+    return figures
 
 
 def main() -> None:
-    figures: dict[str, Any] = {}
-    with own_cluster() as url, Client(url) as client:
-        latencies(client)  # warm
-        idle = latencies(client)
-        runs = [throughput(client) for _ in range(_RUNS)]
-    for name, value in spread(idle, "ms", 1e3).items():
-        figures[f"submit to result over HTTP at idle, {name}"] = value
-    submitted, done = zip(*runs, strict=True)
-    figures["no-op tasks submitted per second, median"] = statistics.median(submitted)
-    figures["no-op tasks end to end per second, median"] = statistics.median(done)
-    figures["no-op tasks end to end per second, lowest"] = min(done)
-    figures["no-op tasks end to end per second, highest"] = max(done)
+    share = 2 if short_flag(__doc__) else 1
+    with running_cluster() as cluster, Client(cluster.url) as client:
+        figures = measure(Throughput(cluster, client), share)
     report("bench_end_to_end", figures)
 
 

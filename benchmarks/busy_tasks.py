@@ -7,7 +7,12 @@ from task_queue import task
 
 @task
 def compute(seconds: float) -> None:
-    """Keep a processor busy for `seconds`."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    """Use `seconds` of a processor's time, however long that takes beside others."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         sum(range(50))
+
+
+@task
+def ignore(value: str) -> None:
+    """Take an argument and do nothing with it."""

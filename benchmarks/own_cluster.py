@@ -1,57 +1,90 @@
 """A cluster for one benchmark: a folder and ports of its own, ended afterwards."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
-_ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.own_folder import ROOT, own_folder
+from cluster.local_ray import ON_LOOPBACK, auth_environment
+from cluster.record import HeadRecord, read_record
+from task_queue.settings import load_settings
+from task_queue.store import open_reader
+from task_queue.store.protocol import Reader
+
+
+class RunningCluster(Struct, frozen=True):
+    """Where a cluster is, seen from the same machine."""
+
+    url: str  #: of the HTTP API
+    cluster_id: str  #: in the environment of all its processes
+    folder: Path  #: in which it was started
+
+    def reader(self) -> Reader:
+        """Reads its store, past the API: for what would disturb, or be disturbed by, requests."""
+        return open_reader(f"sqlite:///{self.folder}/.task-queue/queue.db")
+
+    def run_driver(self, module: str, *arguments: str) -> str:
+        """Run one of our modules, which may join the cluster's Ray. Returns what it printed."""
+        settings = load_settings(self.folder / "config.yaml", {})
+        joining = {**ON_LOOPBACK, **auth_environment(settings, self.folder / ".task-queue")}
+        return _run(self.folder, module, *arguments, stdout=subprocess.PIPE, environment=joining)
 
 
 @contextmanager
-def own_cluster(**pool: Any) -> Iterator[str]:
-    """The URL of a running queue with one pool; `pool` changes its settings."""
+def running_cluster(**pool: Any) -> Iterator[RunningCluster]:
+    """A queue with one pool that knows benchmarks/busy_tasks.py; `pool` changes its settings."""
     http_port, gcs_port, dashboard_port = _free_ports(3)
     with (
-        tempfile.TemporaryDirectory(prefix="tq-bench-", dir=_ROOT) as folder,
+        own_folder() as folder,
         tempfile.TemporaryDirectory(prefix="tq-", ignore_cleanup_errors=True) as ray_folder,
     ):
-        config = Path(folder) / "config.yaml"
         ray = {
             "temp_dir": ray_folder, "gcs_port": gcs_port, "dashboard": False,
             "dashboard_port": dashboard_port, "num_cpus": 4,
         }  # fmt: skip
-        default = {"min_workers": 1, "max_workers": 1, "slots": 1, "num_cpus": 0.5, **pool}
+        default = {
+            "min_workers": 1, "max_workers": 1, "slots": 1, "num_cpus": 0.5,
+            "task_modules": ["benchmarks.busy_tasks"], "python_path": [str(ROOT)], **pool,
+        }  # fmt: skip
         document = {"http": {"port": http_port}, "ray": ray, "pools": {"default": default}}
-        config.write_text(yaml.safe_dump(document))
+        (folder / "config.yaml").write_text(yaml.safe_dump(document))
         try:
-            _cluster("up", config, folder)
-            yield f"http://127.0.0.1:{http_port}"
+            _run(folder, "cluster", "up", "config.yaml", stdout=sys.stderr)
+            record = read_record(folder / ".task-queue" / f"cluster-{http_port}.json")
+            assert isinstance(record, HeadRecord)
+            yield RunningCluster(f"http://127.0.0.1:{http_port}", record.cluster_id, folder)
         finally:
-            _cluster("down", config, folder)
+            _run(folder, "cluster", "down", "config.yaml", stdout=sys.stderr)
 
 
-def _cluster(command: str, config: Path, folder: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    subprocess.run(
-        [sys.executable, "-m", "cluster", command, str(config)],
-        cwd=folder, env=environment, check=True, stdout=sys.stderr,
+def _run(
+    folder: Path, module: str, *arguments: str, stdout: Any, environment: Mapping[str, str] = {}
+) -> str:
+    """Run one of our modules in a cluster's folder. Returns what it printed, if into a pipe."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, check=True,
+        stdout=stdout, text=True,
     )  # fmt: skip
+    return done.stdout or ""
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports below those that the system gives to anybody, and above those that Ray takes itself."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as one:
+            if port not in found and one.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+    return found

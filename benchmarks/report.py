@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-_FOLDER = Path(".task-queue/benchmarks")
+FOLDER = Path(".task-queue/benchmarks")
 _PACKAGES = ("ray", "apsw", "msgspec", "httpx", "fastapi")
 
 
@@ -32,12 +32,13 @@ def report(name: str, figures: dict[str, Any], seed: int | None = None) -> None:
     print("# " + ", ".join(f"{key} {value}" for key, value in facts.items()))
     if seed is not None:
         print(f"# seed {seed}")
+    width = max(map(len, figures))
     for key, value in figures.items():
         shown = f"{value:,.2f}" if isinstance(value, float) else value
-        print(f"{key:<58} {shown}")
-    _FOLDER.mkdir(parents=True, exist_ok=True)
+        print(f"{key:<{width}} {shown:>14}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
     document = {"machine": facts, "seed": seed, "figures": figures}
-    path = _FOLDER / f"{name}.json"
+    path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"# written to {path}\n", file=sys.stderr)
 
