@@ -1,21 +1,19 @@
 """Calls to the scheduler actor as bytes: one msgpack blob each way.
 
 A blob costs Ray one memory copy. Pickling a list of a thousand structs would cost each of them a
-walk through Python, on both sides.
+walk through Python, on both sides. The calls that are many do not go this way: they are in
+`task_queue.stream.scheduler_calls`.
 """
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from task_queue.core.effects import Answer, Grant
-from task_queue.core.events import Event, WorkerPulled
-from task_queue.core.task import TaskSpec
+from task_queue.core.effects import Answer
+from task_queue.core.events import Event
 from task_queue.scheduler_api import SchedulerReading
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskType
-
-T = TypeVar("T")
 
 
 class Catalogue(msgspec.Struct):
@@ -26,11 +24,8 @@ class Catalogue(msgspec.Struct):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_specs = msgspec.msgpack.Decoder(list[TaskSpec]).decode
 decode_event: Any = msgspec.msgpack.Decoder(Event).decode
 decode_answer: Any = msgspec.msgpack.Decoder(Answer).decode
-decode_pull = msgspec.msgpack.Decoder(WorkerPulled).decode
-decode_grant = msgspec.msgpack.Decoder(Grant).decode
 decode_query = msgspec.msgpack.Decoder(TaskQuery).decode
 decode_catalogue = msgspec.msgpack.Decoder(Catalogue).decode
 decode_reading = msgspec.msgpack.Decoder(SchedulerReading).decode

@@ -15,7 +15,6 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from actors.call_codec import (
     Catalogue,
     decode_answer,
-    decode_grant,
     decode_reading,
     encode,
 )
@@ -25,90 +24,102 @@ from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
 from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable
 from task_queue.store.query import Pool, TaskQuery
+from task_queue.stream.endpoint import Endpoint, decode_endpoint
+from task_queue.stream.outcome import StreamLost
+from task_queue.stream.scheduler_stream import SchedulerStream
 from task_queue.tasks import TaskType
 
 T = TypeVar("T")
 
 _RETRY_SECONDS = 0.1
+#: The actor is dead, is being started again, or (ValueError) not there yet.
+_GONE = (RayActorError, ValueError)
 
 
 class SchedulerHandle:
-    """A SchedulerApi over the scheduler actor, from any process of the cluster."""
+    """A SchedulerApi over the scheduler actor, from any process of the cluster.
+
+    The calls that are many go over a stream, for which the actor is only asked where it is; all
+    others are actor calls.
+    """
 
     def __init__(self, namespace: str, patience_seconds: float = 5.0) -> None:
         self._namespace = namespace
         self._patience_seconds = patience_seconds
         self._actor: Any = None
+        self._stream = SchedulerStream(self._find_stream, patience_seconds)
 
     async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
-        blob = encode(list(specs))
-        answer: Accepted | Refused = decode_answer(
-            await self._call(lambda actor, again: actor.submit.remote(blob, repeated or again))
-        )
-        return answer
+        return await self._stream.submit(specs, repeated)
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        return await self._stream.pull(event)
+
+    async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
+        await self._stream.wait_over(task_ids, timeout_seconds)
 
     async def request(self, event: Event) -> Answer:
         blob = encode(event)
-        answer: Answer = decode_answer(
-            await self._call(lambda actor, _: actor.request.remote(blob))
-        )
+        answer: Answer = decode_answer(await self._call(lambda actor: actor.request.remote(blob)))
         return answer
-
-    async def pull(self, event: WorkerPulled) -> Grant:
-        blob = encode(event)
-        return decode_grant(await self._call(lambda actor, _: actor.pull.remote(blob)))
 
     async def retry(self, task_id: str) -> Moved | Refused:
         answer: Moved | Refused = decode_answer(
-            await self._call(lambda actor, _: actor.retry.remote(task_id))
+            await self._call(lambda actor: actor.retry.remote(task_id))
         )
         return answer
 
     async def replay(self, query: TaskQuery, limit: int, dry_run: bool) -> int:
         blob = encode(query)
-        return int(await self._call(lambda actor, _: actor.replay.remote(blob, limit, dry_run)))
+        return int(await self._call(lambda actor: actor.replay.remote(blob, limit, dry_run)))
 
     async def purge_dlq(self, query: TaskQuery) -> int:
         blob = encode(query)
-        return int(await self._call(lambda actor, _: actor.purge_dlq.remote(blob)))
-
-    async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
-        ids = list(task_ids)
-        await self._call(lambda actor, _: actor.wait_over.remote(ids, timeout_seconds))
+        return int(await self._call(lambda actor: actor.purge_dlq.remote(blob)))
 
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         blob = encode(Catalogue(list(pools), list(task_types)))
-        await self._call(lambda actor, _: actor.declare.remote(blob))
+        await self._call(lambda actor: actor.declare.remote(blob))
 
     async def read(self) -> SchedulerReading:
-        return decode_reading(await self._call(lambda actor, _: actor.read.remote()))
+        return decode_reading(await self._call(lambda actor: actor.read.remote()))
 
     async def ready(self) -> None:
         """Returns when the scheduler has loaded its store."""
-        await self._call(lambda actor, _: actor.ready.remote())
+        await self._call(lambda actor: actor.ready.remote())
 
     async def stop(self) -> None:
         """Ask the scheduler to let its store go."""
-        await self._call(lambda actor, _: actor.stop.remote())
+        await self._call(lambda actor: actor.stop.remote())
 
-    async def _call(self, ask: Callable[[Any, bool], Awaitable[T]]) -> T:
+    async def _call(self, ask: Callable[[Any], Awaitable[T]]) -> T:
         deadline = asyncio.get_running_loop().time() + self._patience_seconds
-        again = False
         while True:
             try:
-                if self._actor is None:
-                    self._actor = await asyncio.to_thread(
-                        ray.get_actor, SCHEDULER_NAME, self._namespace
-                    )
-                return await ask(self._actor, again)
+                return await ask(await self._scheduler())
             except RayTaskError as error:
                 raise _ours(error) from error
-            except (RayActorError, ValueError) as error:  # ValueError: no such actor (yet)
+            except _GONE as error:
                 self._actor = None
-                again = True
                 if asyncio.get_running_loop().time() > deadline:
                     raise SchedulerUnavailable(f"the scheduler does not answer: {error}") from error
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _find_stream(self) -> Endpoint:
+        """Asked for each connection; the stream tries again by itself."""
+        try:
+            actor = await self._scheduler()
+            return decode_endpoint(await actor.endpoint.remote())
+        except RayTaskError as error:
+            raise _ours(error) from error
+        except _GONE as error:
+            self._actor = None
+            raise StreamLost(str(error), sent=False) from error
+
+    async def _scheduler(self) -> Any:
+        if self._actor is None:
+            self._actor = await asyncio.to_thread(ray.get_actor, SCHEDULER_NAME, self._namespace)
+        return self._actor
 
 
 class WorkerHandle:

@@ -8,12 +8,12 @@ import asyncio
 import gc
 import random
 
+from ray.util import get_node_ip_address
+
 from actors.call_codec import (
     decode_catalogue,
     decode_event,
-    decode_pull,
     decode_query,
-    decode_specs,
     encode,
 )
 from monitoring.logs import configure_logs, get_logger
@@ -26,9 +26,13 @@ from task_queue.scheduler import Scheduler, SchedulerParts
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.settings import Settings, settings_from_json
 from task_queue.store import open_store
+from task_queue.stream.endpoint import Endpoint
+from task_queue.stream.scheduler_listener import SchedulerListener
 
 _PRUNE_BATCH = 1_000
 _PRUNE_PAUSE_SECONDS = 0.05
+_START_SECONDS = 1.0  #: that a caller's question where to connect may wait for the store
+_ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
 class SchedulerActor:
@@ -42,14 +46,12 @@ class SchedulerActor:
         """Returns when the store is loaded."""
         await self._begun().scheduler.started()
 
-    async def submit(self, specs: bytes, repeated: bool) -> bytes:
-        return encode(await self._begun().scheduler.submit(decode_specs(specs), repeated))
+    async def endpoint(self) -> bytes:
+        """Where the calls that are many are served: submit, pull and wait_over."""
+        return encode(await self._begun().endpoint())
 
     async def request(self, event: bytes) -> bytes:
         return encode(await self._begun().scheduler.request(decode_event(event)))
-
-    async def pull(self, event: bytes) -> bytes:
-        return encode(await self._begun().scheduler.pull(decode_pull(event)))
 
     async def retry(self, task_id: str) -> bytes:
         return encode(await self._begun().scheduler.retry(task_id))
@@ -60,9 +62,6 @@ class SchedulerActor:
     async def purge_dlq(self, query: bytes) -> int:
         return await self._begun().scheduler.purge_dlq(decode_query(query))
 
-    async def wait_over(self, task_ids: list[str], timeout_seconds: float) -> None:
-        await self._begun().scheduler.wait_over(task_ids, timeout_seconds)
-
     async def declare(self, catalogue: bytes) -> None:
         said = decode_catalogue(catalogue)
         await self._begun().scheduler.declare(said.pools, said.task_types)
@@ -72,7 +71,7 @@ class SchedulerActor:
 
     async def stop(self) -> None:
         """Let the store go; the process may be ended after that."""
-        self._begun().stop()
+        await self._begun().stop()
 
     def _begun(self) -> "SchedulerLife":
         """Starts at the first call: only then does the event loop of the actor run."""
@@ -99,19 +98,45 @@ class SchedulerLife:
             random.Random().random,
             next_firing,
             on_trouble=self._on_trouble,
+            on_dethroned=self._on_dethroned,
         )
         if settings.limits.check_invariants:
             parts.check = self._check
         self.scheduler = Scheduler(parts)
+        self._listener = SchedulerListener(
+            self.scheduler, *_stream_hosts(settings),
+            on_listening=self._on_listening, on_cut=self._on_cut, on_trouble=self._on_trouble,
+        )  # fmt: skip
+        self._closing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self.scheduler.start()
+        self._listener.start()
         self._pruning = asyncio.get_running_loop().create_task(self._prune_for_ever())
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         if self._pruning is not None:
             self._pruning.cancel()
         self.scheduler.stop()
+        self._close_streams()
+        if self._closing is not None:
+            await self._closing
+
+    async def endpoint(self) -> Endpoint:
+        """Where the streams are served.
+
+        Raises:
+            SchedulerUnavailable: nowhere, now.
+        """
+        if self._closing is None:
+            # Calls before the store is loaded would be refused: better that they wait a moment.
+            started = asyncio.ensure_future(self.scheduler.started())
+            await asyncio.wait({started}, timeout=_START_SECONDS)
+        return await self._listener.endpoint(_START_SECONDS)
+
+    def _close_streams(self) -> None:
+        if self._closing is None:
+            self._closing = self._listener.close()
 
     async def _prune_for_ever(self) -> None:
         await self.scheduler.started()
@@ -138,5 +163,32 @@ class SchedulerLife:
     def _on_trouble(self, what: str, error: BaseException) -> None:
         self._log.error("scheduler_trouble", what=what, error=repr(error))
 
+    def _on_listening(self, endpoint: Endpoint, tls: bool) -> None:
+        event_loop = type(asyncio.get_running_loop()).__module__
+        host, port = endpoint.host, endpoint.port
+        self._log.info("stream_listens", host=host, port=port, tls=tls, event_loop=event_loop)
+
+    def _on_cut(self, peer: str, reason: str) -> None:
+        self._log.warning("stream_cut", peer=peer, reason=reason)
+
+    def _on_dethroned(self) -> None:
+        """Callers must look for the other one."""
+        self._close_streams()
+
     def _check(self, machine: QueueMachine) -> None:
         check_invariants(machine)
+
+
+def _stream_hosts(settings: Settings) -> tuple[str, str]:
+    """The address to listen at, and the one to tell callers on other machines."""
+    host = settings.ray.stream_host
+    if host is None:
+        # A head that is started here has its workers here.
+        host = "127.0.0.1" if settings.ray.address is None else _node_address()
+    return host, _node_address() if host in _ALL_ADDRESSES else host
+
+
+def _node_address() -> str:
+    """The address that Ray has for this machine."""
+    address: str = get_node_ip_address()  # type: ignore[no-untyped-call]
+    return address

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from task_queue.core.task import Lease, ProgressNote, Report
+from task_queue.stream.frame_cutter import LENGTH, FrameCutter
 from task_queue.tasks import TaskType
 
 #: A longer frame means that something else wrote to the pipe: any text reads as a longer one.
 MAX_FRAME_BYTES = 1 << 29
-_LENGTH_BYTES = 4
 
 
 class Boot(Struct, tag=True, array_like=True):
@@ -94,7 +94,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 def encode_frame(frame: ToChild | FromChild) -> bytes:
     """`frame` as it goes into the pipe."""
     payload = _ENCODER.encode(frame)
-    return len(payload).to_bytes(_LENGTH_BYTES) + payload
+    return LENGTH.pack(len(payload)) + payload
 
 
 class FrameReader(Generic[F]):
@@ -102,8 +102,7 @@ class FrameReader(Generic[F]):
 
     def __init__(self, decoder: msgspec.msgpack.Decoder[F]) -> None:
         self._decode = decoder.decode
-        self._rest = bytearray()
-        self._needed = 0  #: bytes that `_rest` must have before looking at it is worth while
+        self._cutter = FrameCutter(MAX_FRAME_BYTES)
 
     def feed(self, data: bytes) -> list[F]:
         """Take in `data` and return the frames that are now complete.
@@ -111,32 +110,7 @@ class FrameReader(Generic[F]):
         Raises:
             msgspec.MsgspecError, ValueError: these are not frames; the pipe is of no more use.
         """
-        if not self._rest:
-            frames, used = self._split(data)
-            self._rest += data[used:]
-            return frames
-        self._rest += data
-        if len(self._rest) < self._needed:
-            return []
-        frames, used = self._split(bytes(self._rest))
-        del self._rest[:used]
-        return frames
-
-    def _split(self, data: bytes) -> tuple[list[F], int]:
-        frames: list[F] = []
-        view, start, size = memoryview(data), 0, len(data)
-        self._needed = 0
-        while size - start >= _LENGTH_BYTES:
-            body = start + _LENGTH_BYTES
-            end = body + int.from_bytes(view[start:body])
-            if end > size:
-                if end - start > MAX_FRAME_BYTES:
-                    raise msgspec.DecodeError(f"a frame of {end - start} bytes")
-                self._needed = end - start
-                break
-            frames.append(self._decode(view[body:end]))
-            start = end
-        return frames, start
+        return [self._decode(payload) for payload in self._cutter.feed(data)]
 
 
 def to_child_reader() -> FrameReader[ToChild]:

@@ -1,0 +1,55 @@
+"""The scheduler's hot calls as bytes, and the handlers that answer them.
+
+A call is one msgpack blob each way. `SchedulerStream` makes the calls.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from task_queue.core.effects import Accepted, Grant, Refused
+from task_queue.core.events import WorkerPulled
+from task_queue.core.task import TaskSpec
+from task_queue.scheduler_api import SchedulerApi
+from task_queue.stream.stream_server import Handler
+
+SUBMIT = 1
+SUBMIT_AGAIN = 2  #: with the same specs as a call whose answer was lost
+PULL = 3
+WAIT_OVER = 4
+
+
+class WaitOver(msgspec.Struct, array_like=True):
+    """The arguments of `wait_over`."""
+
+    task_ids: list[str]
+    timeout_seconds: float
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_submitted: Any = msgspec.msgpack.Decoder(Accepted | Refused).decode
+decode_grant = msgspec.msgpack.Decoder(Grant).decode
+_decode_specs = msgspec.msgpack.Decoder(list[TaskSpec]).decode
+_decode_pull = msgspec.msgpack.Decoder(WorkerPulled).decode
+_decode_wait = msgspec.msgpack.Decoder(WaitOver).decode
+
+
+def scheduler_handlers(scheduler: SchedulerApi) -> Mapping[int, Handler]:
+    """What a StreamServer needs to serve `scheduler`."""
+
+    async def submit(payload: memoryview) -> bytes:
+        return encode(await scheduler.submit(_decode_specs(payload)))
+
+    async def submit_again(payload: memoryview) -> bytes:
+        return encode(await scheduler.submit(_decode_specs(payload), repeated=True))
+
+    async def pull(payload: memoryview) -> bytes:
+        return encode(await scheduler.pull(_decode_pull(payload)))
+
+    async def wait_over(payload: memoryview) -> bytes:
+        wanted = _decode_wait(payload)
+        await scheduler.wait_over(wanted.task_ids, wanted.timeout_seconds)
+        return b""
+
+    return {SUBMIT: submit, SUBMIT_AGAIN: submit_again, PULL: pull, WAIT_OVER: wait_over}

@@ -1,0 +1,113 @@
+"""The hot calls of SchedulerApi over a stream, repeated when the stream was lost.
+
+A scheduler that died is started again within a second or two, at another port. So a call that was
+lost is sent again, with the same ids, until the patience of the caller is over. Every scheduler
+call is safe to repeat; a submit must say that it is one.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from task_queue.core.effects import Accepted, Grant, Refused
+from task_queue.core.events import WorkerPulled
+from task_queue.core.task import TaskSpec
+from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.stream.endpoint import Endpoint
+from task_queue.stream.limits import StreamLimits
+from task_queue.stream.outcome import StreamLost
+from task_queue.stream.scheduler_calls import (
+    PULL,
+    SUBMIT,
+    SUBMIT_AGAIN,
+    WAIT_OVER,
+    WaitOver,
+    decode_grant,
+    decode_submitted,
+    encode,
+)
+from task_queue.stream.security import security_from
+from task_queue.stream.stream_client import StreamClient
+
+_RETRY_SECONDS = 0.1
+
+#: Makes a call's kind and payload; told whether it may have been done before.
+_Ask = Callable[[bool], tuple[int, bytes]]
+
+
+class SchedulerStream:
+    """Submit, pull and wait_over, from any process of the cluster.
+
+    It may be made where no event loop runs: it belongs to the loop of its first call, and to
+    another one when it is next called there.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Awaitable[Endpoint]],
+        patience_seconds: float,
+        environment: Mapping[str, str] = os.environ,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        """Nothing is connected or read yet.
+
+        Args:
+            find: asks where the scheduler listens now. It raises StreamLost if nobody answers.
+            patience_seconds: how long a lost call is tried again.
+            environment: has the token and the certificates of the cluster.
+        """
+        self._find = find
+        self._patience_seconds = patience_seconds
+        self._environment = environment
+        self._limits = limits
+        self._client: StreamClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
+        blob = encode(list(specs))
+        answer: Accepted | Refused = decode_submitted(
+            await self._call(lambda again: (SUBMIT_AGAIN if repeated or again else SUBMIT, blob))
+        )
+        return answer
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        blob = encode(event)
+        return decode_grant(await self._call(lambda _: (PULL, blob)))
+
+    async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
+        ids = list(task_ids)
+        now = asyncio.get_running_loop().time
+        end = now() + timeout_seconds
+        await self._call(lambda _: (WAIT_OVER, encode(WaitOver(ids, max(0.0, end - now())))))
+
+    async def close(self) -> None:
+        """End the connection, if there is one in this loop; a later call makes a new one."""
+        client, self._client = self._client, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await client.close()
+
+    async def _call(self, ask: _Ask) -> memoryview:
+        loop = asyncio.get_running_loop()
+        client = self._client_in(loop)
+        again = False
+        deadline = loop.time() + self._patience_seconds
+        while True:
+            try:
+                return await client.call(*ask(again))
+            except StreamLost as error:
+                if error.sent and not again:
+                    # A call may be open for long; its patience begins when it was lost.
+                    deadline = loop.time() + self._patience_seconds
+                    again = True
+                if loop.time() >= deadline:
+                    raise SchedulerUnavailable(f"the scheduler does not answer: {error}") from error
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _client_in(self, loop: asyncio.AbstractEventLoop) -> StreamClient:
+        if self._client is None or self._loop is not loop:
+            security = security_from(self._environment)
+            self._client = StreamClient(
+                self._find, security.secret, security.client_tls, self._limits
+            )
+            self._loop = loop
+        return self._client
