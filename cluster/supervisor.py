@@ -6,6 +6,7 @@ Nothing that goes wrong in one look may end it, because nobody looks after the s
 """
 
 import asyncio
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -63,6 +64,7 @@ class Supervisor:
         self._workers: dict[str, Supervised] = {}
         self._health: dict[str, PoolHealth] = {}
         self._reasons: dict[str, str] = {}
+        self._worker_ended = asyncio.Event()
         self._log = get_logger("supervisor")
         scale = settings.autoscaler
         self._policy = ScalePolicy(
@@ -70,7 +72,7 @@ class Supervisor:
         )
 
     async def run_for_ever(self) -> None:
-        """Decide every `autoscaler.interval_seconds`."""
+        """Decide every `autoscaler.interval_seconds`, and at once when a worker has ended."""
         while True:
             try:
                 await self.run_once()
@@ -78,7 +80,10 @@ class Supervisor:
                 self._log.warning("supervisor_waits", reason=str(error))
             except Exception:  # noqa: BLE001  whatever it was, the next look may go well
                 self._log.exception("supervisor_trouble")
-            await asyncio.sleep(self._settings.autoscaler.interval_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.autoscaler.interval_seconds):
+                    await self._worker_ended.wait()
+            self._worker_ended.clear()
 
     async def run_once(self) -> dict[str, Decision]:
         """One look at the scheduler and what follows from it, by pool."""
@@ -214,6 +219,7 @@ class Supervisor:
         finally:
             if self._workers.get(worker.worker_id) is worker:
                 del self._workers[worker.worker_id]
+            self._worker_ended.set()
 
     async def _life_of(self, worker: Supervised) -> str:
         """Returns when it is over, and why."""

@@ -196,7 +196,7 @@ class RaySettings(Section):
 class AutoscalerSettings(Section):
     """How many workers a pool has, between its min_workers and its max_workers."""
 
-    interval_seconds: Period = 1.0  #: between two decisions
+    interval_seconds: Period = 2.0  #: between two decisions
     target_wait_seconds: Period = 5.0  #: a task that waits longer is a reason to add workers
     backlog_per_worker: Count = 100  #: waiting tasks per slot that need no further worker
     idle_seconds: Period = 30.0  #: a worker without work for so long is let go

@@ -20,14 +20,15 @@ from tests.cluster.fake_workers import FakeMaker, FakeProcess, FakeScheduler
 class World:
     """A supervisor with all it touches."""
 
+    interval_seconds = 0.001
+
     def __init__(self, generation: str = "g1", **pools: Any) -> None:
         defined = pools or {"a": PoolSettings(min_workers=1, max_workers=2, drain_seconds=5.0)}
         self.clock = FakeClock()
         self.scheduler = FakeScheduler()
         self.maker = FakeMaker()
-        self.settings = Settings(
-            pools=defined, autoscaler=AutoscalerSettings(interval_seconds=0.001, idle_seconds=10.0)
-        )
+        scale = AutoscalerSettings(interval_seconds=self.interval_seconds, idle_seconds=10.0)
+        self.settings = Settings(pools=defined, autoscaler=scale)
         self.supervisor = self.another(generation)
 
     def another(self, generation: str) -> Supervisor:
@@ -54,6 +55,12 @@ class World:
         self.scheduler.register(process)
         await self.look()
         return process
+
+
+class SlowWorld(World):
+    """One in which no second look comes by itself."""
+
+    interval_seconds = 3_600.0
 
 
 async def settle() -> None:
@@ -275,3 +282,18 @@ def test_a_drain_that_takes_too_long_is_ended() -> None:
 def test_an_incarnation_tells_its_generation() -> None:
     assert generation_in(new_incarnation("01f0-abc", "5e")) == "5e"
     assert generation_in("01f0-abc") == ""
+
+
+def test_the_end_of_a_worker_is_acted_on_at_once() -> None:
+    async def test() -> None:
+        world = SlowWorld()
+        process = await world.grown()
+        looking = asyncio.ensure_future(world.supervisor.run_for_ever())
+        await settle()
+        looks = world.scheduler.reads
+        process.end("killed")
+        await settle()
+        assert world.scheduler.reads > looks
+        looking.cancel()
+
+    run(test())
