@@ -1,8 +1,6 @@
 """A cluster for one benchmark: a folder and ports of its own, ended afterwards."""
 
 import os
-import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +13,7 @@ import yaml
 from msgspec import Struct
 
 from benchmarks.own_folder import ROOT, own_folder
+from cluster.free_ports import free_ports
 from cluster.local_ray import ON_LOOPBACK, auth_environment
 from cluster.record import HeadRecord, read_record
 from task_queue.settings import load_settings
@@ -43,7 +42,7 @@ class RunningCluster(Struct, frozen=True):
 @contextmanager
 def running_cluster(**pool: Any) -> Iterator[RunningCluster]:
     """A queue with one pool that knows benchmarks/busy_tasks.py; `pool` changes its settings."""
-    http_port, gcs_port, dashboard_port = _free_ports(3)
+    http_port, gcs_port, dashboard_port = free_ports(3)
     with (
         own_folder() as folder,
         tempfile.TemporaryDirectory(prefix="tq-", ignore_cleanup_errors=True) as ray_folder,
@@ -77,14 +76,3 @@ def _run(
         stdout=stdout, text=True,
     )  # fmt: skip
     return done.stdout or ""
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports below those that the system gives to anybody, and above those that Ray takes itself."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as one:
-            if port not in found and one.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
-    return found

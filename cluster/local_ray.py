@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from cluster.free_ports import free_ports
 from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings
 
@@ -43,7 +44,7 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
 
     haproxy = haproxy_folder(cluster_id)
     haproxy.mkdir(mode=0o700, exist_ok=True)
-    metrics_port, stats_port, fallback_port = _free_ports(3)
+    metrics_port, stats_port, fallback_port = free_ports(3)
     return {
         CLUSTER_ID: cluster_id,
         # So that `python` in a submitted job is the one that has our packages.
@@ -99,7 +100,7 @@ def start_head(settings: Settings, environment: dict[str, str]) -> str:
         RayDidNotStart: it did not come up.
     """
     ray = settings.ray
-    agent_port, metrics_port, client_port = _free_ports(3)
+    agent_port, metrics_port, client_port = free_ports(3)
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head",
         f"--port={ray.gcs_port}", f"--temp-dir={ray.temp_dir}", "--disable-usage-stats",
@@ -173,15 +174,3 @@ def _signal(send: object) -> None:
         send()
     except psutil.NoSuchProcess:
         return  # it was quicker
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago; Ray takes them right after."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 import psutil
 import yaml
 
+from cluster.free_ports import free_ports
 from cluster.local_ray import cluster_processes, end_cluster_processes
 from cluster.record import HeadRecord, read_record, record_path
 from task_queue.client.client import Client
@@ -112,17 +112,6 @@ class OwnCluster:
     def executors(self) -> list[psutil.Process]:
         """The children of the workers that run tasks."""
         return self.processes("task_queue/executor/launch.py")
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 Killer = Callable[[OwnCluster], None]

@@ -12,10 +12,11 @@ import httpx
 import pytest
 import yaml
 
+from cluster.free_ports import free_ports
 from cluster.local_ray import end_cluster_processes, head_environment, start_head
 from task_queue.client.client import Client
 from task_queue.settings import load_settings
-from tests.faults.own_cluster import ROOT, free_ports
+from tests.faults.own_cluster import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -20,13 +20,28 @@ async def test_who_lets_answers_pile_up_is_cut(hall: StreamHall) -> None:
     raw = await hall.raw(receive_buffer_bytes=_SMALL)
     await raw.be_client()
     raw.write_call(1, HOLD)
-    raw.write_call(2, SIZED, b"%d" % _MUCH)
+    for call_id in range(2, 10):
+        raw.write_call(call_id, SIZED, b"%d" % (_MUCH // 8))
     (peer,) = server.peers
     await until(lambda: peer.paused and hall.held == 1)
     hall.release.set()  # one more answer, and that is too much
     await until(lambda: not server.peers)
     ((_, reason),) = hall.cuts
     assert "bytes wait for it, and it does not read them" in reason
+
+
+async def test_who_takes_one_long_answer_slowly_is_not(hall: StreamHall) -> None:
+    server = await hall.serve(StreamLimits(backlog_bytes=1_000_000, pause_bytes=100_000))
+    raw = await hall.raw(receive_buffer_bytes=_SMALL)
+    await raw.be_client()
+    for call_id in (1, 2):
+        raw.write_call(call_id, HOLD)
+    raw.write_call(3, SIZED, b"%d" % _MUCH)
+    (peer,) = server.peers
+    await until(lambda: peer.paused and hall.held == 2)
+    hall.release.set()
+    assert [len(await raw.frame()) for _ in range(3)] == [_MUCH + 5, 5, 5]
+    assert hall.cuts == []
 
 
 async def test_who_takes_no_answers_may_ask_nothing_more(hall: StreamHall) -> None:
