@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from cluster import free_ports as module
 from cluster.free_ports import free_ports
 
 
@@ -20,5 +19,5 @@ def test_one_that_is_taken_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> 
     (taken, free) = free_ports(2)
     with socket.create_server(("127.0.0.1", taken)):
         drawn = iter([taken, free])
-        monkeypatch.setattr(module.random, "randrange", lambda *_: next(drawn))
+        monkeypatch.setattr("random.randrange", lambda *_: next(drawn))
         assert free_ports(1) == [free]
