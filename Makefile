@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop test check fmt bench bench-long clean venv system-packages
+.PHONY: help run stop test check fmt bench bench-long bench-peers clean venv system-packages
 
 # Any Python from 3.11 on: make test PYTHON=python3.12
 PYTHON ?= python3
@@ -11,6 +11,11 @@ CONFIG ?= configs/local.yaml
 # Debian packages that the tests need are named here, and asked for nowhere else.
 # chromium: the web console is read in a real browser.
 SYSTEM_PACKAGES := chromium
+# Of `make bench-peers` only.
+PEERS_SYSTEM_PACKAGES := redis-server postgresql
+PEERS := .task-queue/peers-venv
+PEERS_STAMP := $(PEERS)/.installed
+RUNS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +52,17 @@ bench: venv  ## Run the short benchmarks and print one table with the goals
 
 bench-long: venv  ## Run every benchmark in full, one after the other
 	$(BIN)/python -m benchmarks --long
+
+bench-peers: venv $(PEERS_STAMP)  ## Measure seven other queues and ours: five minutes
+	@scripts/system_packages.sh $(PEERS_SYSTEM_PACKAGES)
+	$(BIN)/python -m benchmarks.peers --runs $(RUNS)
+
+$(PEERS_STAMP): benchmarks/peers/requirements.txt
+	@scripts/check_python.sh '$(PYTHON)'
+	$(PYTHON) -m venv $(PEERS)
+	@echo 'Installing the peers into $(PEERS) ...'
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 clean:  ## Remove what the tools left; keeps .venv and the queue's data in .task-queue
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -178,6 +178,11 @@ class ExecutorPool:
         return slots + self._estimates.ahead(max(0, slots - self._stuck)) if slots else 0
 
     @property
+    def backlog(self) -> int:
+        """Leases that wait for a slot."""
+        return len(self._buffer)
+
+    @property
     def start_error(self) -> TaskModuleError | None:
         """Why children cannot be started at present; None if they can."""
         return self._starts.error

@@ -27,6 +27,9 @@ from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
 from task_queue.tasks import TaskType
 
 _MOST_PULLS = 2
+#: While the executors have work in hand, ends are told together, so much later at most: each turn
+#: of the scheduler costs as much as some thirty tasks.
+_COMPANY_SECONDS = 0.005
 _RETRY_SECONDS = (0.02, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -43,6 +46,8 @@ class Executors(Protocol):
     def wanted_leases(self) -> int: ...
     async def stop(self, grace_seconds: float) -> None: ...
 
+    @property
+    def backlog(self) -> int: ...
     @property
     def start_error(self) -> TaskQueueError | None: ...
 
@@ -72,6 +77,7 @@ class Worker:
         self._started_at = clock.monotonic()
         self._seq = 0
         self._open: dict[int, OpenPull] = {}
+        self._pulled_at = clock.monotonic()
         self._news = asyncio.Event()
         self._closing = False
         self._start_error = ""
@@ -110,14 +116,17 @@ class Worker:
     async def _pull_until_dismissed(self) -> str:
         news: asyncio.Task[bool] | None = None
         while True:
-            if not self._open or (self._has_news() and len(self._open) < _MOST_PULLS):
+            wait = self._company_seconds()
+            if not wait and self._pull_is_due():
                 self._news.clear()
                 self._open_pull()
             if news is None or news.done():
                 news = asyncio.ensure_future(self._news.wait())
             watched: set[asyncio.Future[Any]] = {p.answer for p in self._open.values()}
-            if len(self._open) < _MOST_PULLS:
+            if len(self._open) < _MOST_PULLS and not self._news.is_set():
                 watched.add(news)
+            if wait and self._pull_is_due():
+                watched.add(asyncio.ensure_future(asyncio.sleep(wait)))
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             order = await self._take_answers()
             if self._closing and not self._executors.holding() and not self._unreported():
@@ -126,8 +135,18 @@ class Worker:
                 news.cancel()
                 return await self._leave(order)
 
+    def _pull_is_due(self) -> bool:
+        return not self._open or (self._has_news() and len(self._open) < _MOST_PULLS)
+
+    def _company_seconds(self) -> float:
+        """How long a further pull is put off. Never if an executor may be about to run out."""
+        if self._closing or not self._executors.backlog:
+            return 0.0
+        return max(0.0, self._pulled_at + _COMPANY_SECONDS - self._clock.monotonic())
+
     def _open_pull(self) -> None:
         self._seq += 1
+        self._pulled_at = self._clock.monotonic()
         self._note_start_error()
         event = WorkerPulled(
             self._info.worker_id,

@@ -18,6 +18,7 @@ class FakeExecutors:
         self.cancelled: list[tuple[str, int]] = []
         self.stopped_with: float | None = None
         self.start_error: TaskQueueError | None = None
+        self.backlog = 0
         self.on_change: Callable[[], None] = lambda: None
         self._reports: list[Report] = []
         self._progress: list[ProgressNote] = []

@@ -22,6 +22,7 @@ from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.store.memory import MemoryStore
 from task_queue.testing import FakeClock, task_spec
 from tests.actors.fake_executors import FakeExecutors, until
+from tests.scheduler.hall import quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,29 @@ async def test_runs_what_it_is_given_and_reports_it(
         executors.finish(ids[1])
         executors.finish(ids[2])
         await until(lambda: statuses(store, ids) == [Status.COMPLETED] * 3)
+
+
+async def test_a_worker_with_work_in_hand_tells_ends_together(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=3)
+    async with working(scheduler, executors, clock):
+        ids = await submit(scheduler, 3)
+        await until(lambda: len(executors.running) == 3)
+        executors.backlog = 5
+        turns = (await scheduler.read()).turns
+        for task_id in ids:
+            executors.finish(task_id)
+            await quiet()
+        assert statuses(store, ids) == [Status.RUNNING] * 3
+        clock.advance(0.005)
+        await until(lambda: statuses(store, ids) == [Status.COMPLETED] * 3)
+        assert (await scheduler.read()).turns <= turns + 2
+        (urgent,) = await submit(scheduler)
+        await until(lambda: urgent in executors.running)
+        executors.backlog = 0  # nothing to do but this: its end is told at once
+        executors.finish(urgent)
+        await until(lambda: statuses(store, [urgent]) == [Status.COMPLETED])
 
 
 async def test_a_grant_whose_answer_was_cut_arrives_all_the_same(
