@@ -1,6 +1,6 @@
 """What a call to an actor costs: Ray's own call, grpc.aio, and the project's stream.
 
-    python -m benchmarks.bench_transport
+    python -m benchmarks.bench_transport [--short]
 
 One async actor serves all three on one event loop (uvloop, as Ray has it); this process calls it.
 The handler does the same for each: it gives bytes back. gRPC has generic handlers, so that no
@@ -26,12 +26,13 @@ import uvloop
 from grpc import aio
 
 from benchmarks.report import report
+from benchmarks.short_flag import short_flag
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.handshake import stream_key
 from task_queue.stream.stream_client import StreamClient
 from task_queue.stream.stream_server import StreamServer
 
-_ROUNDS = 5
+_ROUNDS, _SHORT_ROUNDS = 5, 1
 _IDLE_CALLS = 300
 _PAUSE_SECONDS = 0.002
 _CALLS = 5_000
@@ -141,7 +142,7 @@ async def one_round(call: Call, cpu: Callable[[], Awaitable[float]]) -> dict[str
     }
 
 
-async def measure(actor: Any) -> dict[str, Any]:
+async def measure(actor: Any, count: int) -> dict[str, Any]:
     grpc_port, stream_port = await actor.serve_grpc.remote(), await actor.serve_stream.remote()
     channel = aio.insecure_channel(f"127.0.0.1:{grpc_port}", options=_grpc_options())
     grpc_call = channel.unary_unary(_METHOD)
@@ -163,7 +164,7 @@ async def measure(actor: Any) -> dict[str, Any]:
         await per_second(call, _SMALL, 1_000, _IN_FLIGHT)
         await per_second(call, _BATCH, 10, 1)
     rounds = [
-        {name: await one_round(call, cpu) for name, call in calls.items()} for _ in range(_ROUNDS)
+        {name: await one_round(call, cpu) for name, call in calls.items()} for _ in range(count)
     ]
     await client.close()
     await channel.close()
@@ -182,6 +183,7 @@ def _grpc_options() -> list[tuple[str, int]]:
 
 
 def main() -> None:
+    short = short_flag(__doc__)
     # As in a cluster of `python -m cluster up`: processes as nice as their callers, and a token.
     os.environ |= {"RAY_worker_niceness": "0", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with tempfile.TemporaryDirectory(prefix="tq-", ignore_cleanup_errors=True) as folder:
@@ -194,7 +196,7 @@ def main() -> None:
             actor = made.options(
                 num_cpus=0, max_concurrency=1_000, enable_task_events=False
             ).remote()
-            figures = uvloop.run(measure(actor))
+            figures = uvloop.run(measure(actor, _SHORT_ROUNDS if short else _ROUNDS))
         finally:
             ray.shutdown()
     report("bench_transport", figures)

@@ -13,7 +13,7 @@ class StreamLimits(Struct, frozen=True, kw_only=True):
     max_frame_bytes: int = _MAX_FRAME_BYTES
     #: Sending pauses above this much that the other end has not taken.
     pause_bytes: int = 4 * 1024 * 1024
-    #: Who lets so much pile up is cut off. A single frame may be larger.
+    #: Who lets so much pile up, besides one long frame, is cut off.
     backlog_bytes: int = 64 * 1024 * 1024
     connect_seconds: float = 3.0  #: from asking where the server is to the end of the handshake
     handshake_seconds: float = 5.0  #: that a server gives to a stranger

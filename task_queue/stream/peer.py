@@ -40,6 +40,7 @@ class Peer(asyncio.Protocol):
         self._outbox: list[Payload] = []
         self._timer: asyncio.TimerHandle | None = None
         self._silence = 0  #: heartbeats since the last sign of life
+        self._longest = 0  #: bytes of the longest part sent since nothing waited
         self._written = 0  #: bytes given to the transport so far
         self._unsent = 0  #: of them, those that it still had at the last heartbeat
         self._taken = 0  #: and those that it had passed on
@@ -92,9 +93,12 @@ class Peer(asyncio.Protocol):
         if self.closed:
             return
         waiting = self._transport.get_write_buffer_size()
-        if waiting > self.limits.backlog_bytes:
+        # That one long frame takes its time is not the other end's fault.
+        if waiting > self.limits.backlog_bytes + self._longest:
             self.cut(f"{waiting} bytes wait for it, and it does not read them")
             return
+        longest = max(map(len, outbox), default=0)
+        self._longest = max(longest, self._longest) if waiting else longest
         self._written += sum(map(len, outbox))
         self._transport.writelines(outbox)
 
