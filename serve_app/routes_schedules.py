@@ -17,13 +17,13 @@ from serve_app.nearest import hint, shown
 from serve_app.operation import Operation
 from serve_app.problems import ApiProblem, refusal
 from serve_app.submission import Origin
-from task_queue.clock import to_rfc3339
 from task_queue.core.effects import Refused
 from task_queue.core.events import ScheduleDeleted, ScheduleSaved
 from task_queue.core.schedule import Schedule
 from task_queue.core.task import TaskSpec
 from task_queue.ids import new_task_id
 from task_queue.next_firing import cron_problem, next_firing
+from task_queue.schedule_view import schedule_view
 from task_queue.wire import ScheduleRequest, SchedulesAnswer, ScheduleView, SubmitRequest
 
 _SCHEDULES = "/api/v1/schedules"
@@ -66,14 +66,14 @@ class ScheduleRoutes:
 
     async def list_schedules(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        return json_answer(SchedulesAnswer([_view(schedule) for schedule in self._all()]))
+        return json_answer(SchedulesAnswer([schedule_view(schedule) for schedule in self._all()]))
 
     async def get_schedule(self, request: Request) -> Response:
         decode_query(request, NoFields)
         schedule_id = request.path_params["schedule_id"]
         for schedule in self._all():
             if schedule.id == schedule_id:
-                return json_answer(_view(schedule))
+                return json_answer(schedule_view(schedule))
         raise self._unknown(schedule_id)
 
     async def save_schedule(self, request: Request) -> Response:
@@ -86,7 +86,7 @@ class ScheduleRoutes:
         await self._context.request(ScheduleSaved(schedule))
         status = HTTPStatus.CREATED if older is None else HTTPStatus.OK
         return json_answer(
-            _view(schedule), status, {"Location": f"{_SCHEDULES}/{quote(schedule.id)}"}
+            schedule_view(schedule), status, {"Location": f"{_SCHEDULES}/{quote(schedule.id)}"}
         )
 
     async def delete_schedule(self, request: Request) -> Response:
@@ -165,22 +165,3 @@ def _take_over_history(schedule: Schedule, older: Schedule) -> None:
     schedule.last_task_id = older.last_task_id
     schedule.runs = older.runs
     schedule.skips = older.skips
-
-
-def _view(schedule: Schedule) -> ScheduleView:
-    last = schedule.last_run_at
-    return ScheduleView(
-        id=schedule.id,
-        name=schedule.template.name,
-        queue=schedule.template.queue,
-        cron=schedule.cron,
-        interval_seconds=schedule.interval_seconds,
-        timezone=schedule.timezone,
-        overlap=schedule.overlap,
-        missed=schedule.missed,
-        next_run_at=to_rfc3339(schedule.next_run_at),
-        last_run_at=None if last is None else to_rfc3339(last),
-        last_task_id=schedule.last_task_id,
-        runs=schedule.runs,
-        skips=schedule.skips,
-    )

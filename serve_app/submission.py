@@ -18,6 +18,7 @@ from serve_app.instants import instant
 from task_queue.clock import Clock
 from task_queue.core.task import TaskSpec
 from task_queue.ids import new_task_ids
+from task_queue.requested_spec import requested_spec
 from task_queue.settings import LimitSettings
 from task_queue.wire import SubmitRequest
 
@@ -210,24 +211,7 @@ def _spec(
     request: SubmitRequest, task_id: str, place: Destination, arguments: bytes, when: _When,
     origin: Origin,
 ) -> TaskSpec:  # fmt: skip
-    options = place.task_type.options
-    priority, retries, timeout = request.priority, request.max_retries, request.timeout_seconds
-    # By position, in the order of the record: by name it would cost ten times as much.
-    return TaskSpec(
-        task_id,
-        place.task_type.name,
-        place.queue,
-        options.priority if priority is None else priority,
-        arguments,
-        options.max_retries if retries is None else retries,
-        options.retry_base_seconds,
-        options.retry_cap_seconds,
-        options.timeout_seconds if timeout is None else timeout,
-        when.run_at,
-        when.expires_at,
-        options.result_ttl_seconds,
-        request.idempotency_key,
-        tuple(dict.fromkeys(request.tags)) if request.tags else (),
-        origin.traceparent,
-        origin.request_id,
-    )
+    return requested_spec(
+        request, place.task_type.options, task_id, place.queue, arguments, when.run_at,
+        when.expires_at, origin.traceparent, origin.request_id,
+    )  # fmt: skip

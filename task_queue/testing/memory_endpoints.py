@@ -20,10 +20,10 @@ from task_queue.core.status import TERMINAL, Happening, Status
 from task_queue.core.task import Task
 from task_queue.core.transitions import IllegalTransition, next_status
 from task_queue.errors import Conflict, NotFound, TooManyRequests
+from task_queue.schedule_view import schedule_view
 from task_queue.tasks import TaskRegistry
 from task_queue.testing.memory_scheduler import MemoryScheduler
 from task_queue.testing.memory_search import dead_letters, memory_search
-from task_queue.testing.schedule_view import schedule_view
 from task_queue.testing.submitted_task import submitted_schedule, submitted_task
 
 _MANY = 1_000_000

@@ -16,6 +16,7 @@ from task_queue.core.task import TaskSpec
 from task_queue.errors import InvalidRequest
 from task_queue.ids import new_task_id
 from task_queue.next_firing import cron_problem, next_firing
+from task_queue.requested_spec import requested_spec
 from task_queue.tasks import TaskFunction, TaskRegistry
 from task_queue.wire import ScheduleRequest, SubmitRequest
 
@@ -74,26 +75,14 @@ def submitted_schedule(request: ScheduleRequest, registry: TaskRegistry, now: fl
 
 def _spec(request: SubmitRequest, function: TaskFunction[..., Any], now: float) -> TaskSpec:
     options = function.task_options
-    retries, timeout = request.max_retries, request.timeout_seconds
     run_at = _moment("run_at", request.run_at)
     if request.delay_seconds:
         run_at = now + request.delay_seconds
-    return TaskSpec(
-        id=new_task_id(now),
-        name=request.name,
-        queue=request.queue or options.queue,
-        priority=options.priority if request.priority is None else request.priority,
-        arguments=msgspec.json.encode({"args": request.args, "kwargs": request.kwargs}),
-        max_retries=options.max_retries if retries is None else retries,
-        retry_base_seconds=options.retry_base_seconds,
-        retry_cap_seconds=options.retry_cap_seconds,
-        timeout_seconds=options.timeout_seconds if timeout is None else timeout,
-        run_at=run_at,
-        expires_at=_moment("expires_at", request.expires_at),
-        result_ttl_seconds=options.result_ttl_seconds,
-        idempotency_key=request.idempotency_key,
-        tags=tuple(dict.fromkeys(request.tags)),
-    )
+    arguments = msgspec.json.encode({"args": request.args, "kwargs": request.kwargs})
+    return requested_spec(
+        request, options, new_task_id(now), request.queue or options.queue, arguments, run_at,
+        _moment("expires_at", request.expires_at),
+    )  # fmt: skip
 
 
 def _check_shape(request: msgspec.Struct, shape: type[msgspec.Struct]) -> None:
