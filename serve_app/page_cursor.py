@@ -20,12 +20,16 @@ def seq_of(cursor: str) -> int:
     Raises:
         ApiProblem: 422, it is none of ours.
     """
-    try:
-        text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
-        prefix, digits = text[: len(_PREFIX)], text[len(_PREFIX) :]
-        if prefix == _PREFIX and digits.isdigit() and len(digits) <= 18:
-            return int(digits)
-    except (binascii.Error, ValueError):
-        pass  # refused below, as is what decodes to something else
+    text = _decoded(cursor)
+    prefix, digits = text[: len(_PREFIX)], text[len(_PREFIX) :]
+    if prefix == _PREFIX and digits.isdigit() and len(digits) <= 18:
+        return int(digits)
     detail = "query parameter cursor: take it from next_cursor of the page before, unchanged"
     raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+def _decoded(cursor: str) -> bytes:
+    try:
+        return urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
+    except (binascii.Error, ValueError):
+        return b""  # which is none of ours either
