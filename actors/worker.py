@@ -125,9 +125,13 @@ class Worker:
             watched: set[asyncio.Future[Any]] = {p.answer for p in self._open.values()}
             if len(self._open) < _MOST_PULLS and not self._news.is_set():
                 watched.add(news)
-            if wait and self._pull_is_due():
-                watched.add(asyncio.ensure_future(asyncio.sleep(wait)))
-            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if watched:
+                pause = wait if self._pull_is_due() else None
+                await asyncio.wait(
+                    watched, timeout=pause or None, return_when=asyncio.FIRST_COMPLETED
+                )
+            else:
+                await asyncio.sleep(wait)
             order = await self._take_answers()
             if self._closing and not self._executors.holding() and not self._unreported():
                 order = "end"
@@ -139,7 +143,7 @@ class Worker:
         return not self._open or (self._has_news() and len(self._open) < _MOST_PULLS)
 
     def _company_seconds(self) -> float:
-        """How long a further pull is put off. Never if an executor may be about to run out."""
+        """How long a further pull is put off; not at all if nothing here waits for a slot."""
         if self._closing or not self._executors.backlog:
             return 0.0
         return max(0.0, self._pulled_at + _COMPANY_SECONDS - self._clock.monotonic())

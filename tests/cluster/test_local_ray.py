@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cluster.local_ray import CLUSTER_ID, cluster_processes, end_cluster_processes
+from tests.until import until
 
 _ID = f"test-{os.getpid()}"
 _SLEEP = "import time; time.sleep(300)"
@@ -36,7 +36,7 @@ def test_a_descendant_without_an_environment_belongs(
     script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {_SLEEP!r}], env={{}})"
     parent = _start(sys.executable, "-c", script, env={**os.environ, CLUSTER_ID: _ID})
     started.append(parent)
-    _until(lambda: len(cluster_processes(_ID)) == 2)
+    until(lambda: len(cluster_processes(_ID)) == 2, 20.0, "two processes")
     children = [child.pid for child in psutil.Process(parent.pid).children()]
     assert {p.pid for p in cluster_processes(_ID)} == {parent.pid, *children}
     assert end_cluster_processes(_ID) == 2
@@ -55,12 +55,8 @@ def test_an_orphan_belongs_by_the_log_that_it_writes(
             started.append(_start(str(agent), "300", env={}, stdout=log))
     with (session / "agent.out").open("rb") as log:  # somebody reads what it writes
         started.append(_start("/bin/sleep", "300", env={}, stdin=log))
-    _until(lambda: [p.pid for p in cluster_processes(_ID, str(session))] == [started[0].pid])
+    until(
+        lambda: [p.pid for p in cluster_processes(_ID, str(session))] == [started[0].pid],
+        20.0, "the agent to be found",
+    )  # fmt: skip
     assert cluster_processes(_ID) == []
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20.0
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

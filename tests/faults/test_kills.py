@@ -5,9 +5,8 @@ The three must agree.
 """
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from task_queue.client.submission import submit_request
 from task_queue.errors import QueueUnreachable, RequestRefused
 from task_queue.wire import TaskView
 from tests.faults.own_cluster import Killer, OwnCluster
+from tests.until import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 
@@ -57,7 +57,7 @@ class Load:
     def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Wait until `count` more tasks were accepted."""
         target = len(self.accepted) + count
-        _until(lambda: len(self.accepted) >= target, seconds, f"{count} more accepted tasks")
+        until(lambda: len(self.accepted) >= target, seconds, f"{count} more accepted tasks")
 
     def _submit_for_ever(self) -> None:
         number = 0
@@ -140,16 +140,9 @@ def _wait_until_over(client: Client, load: Load) -> list[TaskView]:
         waiting = client.list_tasks(status="RETRYING")
         return not any(next(iter(pages), None) for pages in (*open_tasks, waiting))
 
-    _until(all_over, 90.0, "all tasks to be over")
+    until(all_over, 90.0, "all tasks to be over")
     return list(client.search(tag=load.name))
 
 
 def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
-
-
-def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        threading.Event().wait(0.05)

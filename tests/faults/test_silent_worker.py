@@ -1,8 +1,7 @@
 """A worker that hangs is replaced when its lease is over; it does not have to die first."""
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -10,6 +9,7 @@ import pytest
 
 from task_queue.client.handle import TaskHandle
 from tests.faults.own_cluster import OwnCluster
+from tests.until import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
@@ -54,7 +54,7 @@ def test_a_stopped_worker_is_replaced_and_its_tasks_end_elsewhere(cluster: OwnCl
         assert len(keys) == 2 * _TASKS
     replacement = [p for p in cluster.processes("ray::WorkerActor") if p.pid != stopped.pid]
     assert len(replacement) == 1
-    _until(lambda: not stopped.is_running(), 10.0, "the stopped worker to be gone")
+    until(lambda: not stopped.is_running(), 10.0, "the stopped worker to be gone")
 
 
 def _continue(process: psutil.Process) -> None:
@@ -62,10 +62,3 @@ def _continue(process: psutil.Process) -> None:
         process.send_signal(signal.SIGCONT)
     except psutil.NoSuchProcess:
         return  # Ray has killed it meanwhile
-
-
-def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
