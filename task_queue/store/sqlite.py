@@ -26,19 +26,24 @@ from task_queue.store.task_row import (
     FIXED,
     MOVING,
     fixed_columns,
+    has_simply_completed,
     is_plain,
     moving_columns,
     task_of,
 )
 from task_queue.tasks import TaskType
 
-_INSERT_TASK = f"INSERT INTO tasks ({', '.join(FIXED)}) VALUES ({', '.join('?' * len(FIXED))})"
+_TASK = (*FIXED, "arguments")
+_INSERT_TASK = f"INSERT INTO tasks ({', '.join(_TASK)}) VALUES ({', '.join('?' * len(_TASK))})"
+_COMPLETE = "INSERT INTO completed VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _STATE = ("seq", *MOVING, "result_until", "result")
 _SAVE_STATE = (
     f"INSERT OR REPLACE INTO states ({', '.join(_STATE)}) VALUES ({', '.join('?' * len(_STATE))})"
 )
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _NO_RESULT = (None, None)
+#: Longer arguments are kept apart from their task's row.
+_SHORT_ARGUMENTS_BYTES = 256
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -134,25 +139,31 @@ class SqliteStore(SqliteReader):
     def prune(self, now: float, finished_before: float, limit: int) -> int:
         with self._errors(), self._transaction():
             self._refuse_if_stale()
-            self._connection.execute(
-                "UPDATE states SET result_until = NULL, result = NULL WHERE seq IN (SELECT seq "
-                "FROM states WHERE result_until <= ? ORDER BY result_until LIMIT ?)",
-                (now, limit),
-            )
-            results = self._connection.changes()
-            old = self._connection.execute(
-                "SELECT seq FROM states WHERE finished_at < ? ORDER BY finished_at LIMIT ?",
-                (finished_before, limit),
-            )
-            return results + self._delete([seq for (seq,) in old])
+            pruned = 0
+            for table in ("states", "completed"):
+                self._connection.execute(
+                    f"UPDATE {table} SET result_until = NULL, result = NULL WHERE seq IN (SELECT "
+                    f"seq FROM {table} WHERE result_until <= ? ORDER BY result_until LIMIT ?)",
+                    (now, limit),
+                )
+                pruned += self._connection.changes()
+                old = self._connection.execute(
+                    f"SELECT seq FROM {table} WHERE finished_at < ? ORDER BY finished_at LIMIT ?",
+                    (finished_before, limit),
+                )
+                pruned += self._delete([seq for (seq,) in old])
+            return pruned
 
     # ---- inside a transaction --------------------------------------------------------------
 
     def _save_tasks(self, changes: Changes) -> None:
         inserted, touched, leased = changes.inserted, changes.touched, changes.leased
         if inserted:
-            self._many(_INSERT_TASK, map(fixed_columns, inserted))
-            self._many("INSERT INTO arguments VALUES (?, ?)", map(_arguments, inserted))
+            self._many(_INSERT_TASK, map(_task, inserted))
+            self._many(
+                "INSERT INTO arguments VALUES (?, ?)",
+                ((t.seq, t.spec.arguments) for t in inserted if not _is_short(t.spec.arguments)),
+            )
             self._for_each(
                 "INSERT INTO waiting SELECT value FROM json_each(?)",
                 [t.seq for t in inserted if _is_waiting(t)],
@@ -160,16 +171,30 @@ class SqliteStore(SqliteReader):
         if touched:
             self._for_each(_delete_from("waiting"), list(touched))
             self._for_each(_delete_from("leased"), [seq for seq in touched if seq not in leased])
+        self._save_states(changes)
+
+    def _save_states(self, changes: Changes) -> None:
+        inserted, touched, leased = changes.inserted, changes.touched, changes.leased
         simply = [task for task in leased.values() if task.seq in touched or is_plain(task)]
         self._many("INSERT INTO leased VALUES (?, ?, ?, ?)", map(_lease, simply))
         told = [t for t in inserted if not (_is_waiting(t) or (t.seq in leased and is_plain(t)))]
         told += [task for seq, task in touched.items() if seq not in leased]
-        if told:
-            results = _results(changes)
+        if not told:
+            return
+        results = _results(changes)
+        completed = [task for task in told if has_simply_completed(task)]
+        if completed:
+            told = [task for task in told if not has_simply_completed(task)]
+            self._for_each(_delete_from("states"), [task.seq for task in completed])
             self._many(
-                _SAVE_STATE,
-                ((t.seq, *moving_columns(t), *results.get(t.seq, _NO_RESULT)) for t in told),
-            )
+                _COMPLETE,
+                ((t.seq, t.attempt, t.worker_id, t.claimed_at, t.started_at, t.finished_at,
+                  *results.get(t.seq, _NO_RESULT)) for t in completed),
+            )  # fmt: skip
+        self._many(
+            _SAVE_STATE,
+            ((t.seq, *moving_columns(t), *results.get(t.seq, _NO_RESULT)) for t in told),
+        )
 
     def _for_each(self, sql: str, seqs: list[int]) -> None:
         """One statement for many rows: it costs a third of one for each."""
@@ -210,8 +235,9 @@ class SqliteStore(SqliteReader):
     def _delete(self, seqs: Sequence[int]) -> int:
         rows = self._connection.execute(
             "SELECT states.seq FROM json_each(?) CROSS JOIN states ON states.seq = json_each.value "
-            f"WHERE status IN ({words(TERMINAL)})",
-            (_json(seqs),),
+            f"WHERE status IN ({words(TERMINAL)}) UNION ALL SELECT completed.seq FROM json_each(?) "
+            "CROSS JOIN completed ON completed.seq = json_each.value",
+            (_json(seqs),) * 2,
         )
         doomed = [seq for (seq,) in rows]
         # A seq is never given out twice, even when the newest task is deleted.
@@ -219,7 +245,7 @@ class SqliteStore(SqliteReader):
             "INSERT INTO meta SELECT 'last_seq', coalesce(max(seq), 0) FROM tasks WHERE true "
             "ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
         )
-        for table in ("tasks", "arguments", "states", "logs", "timeline"):
+        for table in ("tasks", "arguments", "states", "completed", "logs", "timeline"):
             self._for_each(_delete_from(table), doomed)
         return len(doomed)
 
@@ -279,8 +305,13 @@ def _delete_from(table: str) -> str:
     return f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))"
 
 
-def _arguments(task: Task) -> tuple[int, bytes]:
-    return task.seq, task.spec.arguments
+def _task(task: Task) -> tuple[Any, ...]:
+    arguments = task.spec.arguments
+    return *fixed_columns(task), arguments if _is_short(arguments) else None
+
+
+def _is_short(arguments: bytes) -> bool:
+    return len(arguments) <= _SHORT_ARGUMENTS_BYTES
 
 
 def _lease(task: Task) -> tuple[int, int, str | None, float | None]:

@@ -26,11 +26,17 @@ _COLUMNS = ", ".join(FIXED + MOVING)
 _BUSY_TIMEOUT_MS = 10_000
 LIVE_STATUSES = frozenset(Status) - TERMINAL
 
+#: The tables that tell of tasks that are over.
+_ENDED = ("states", "completed")
+#: The arguments of a task of the view `v`, wherever they are.
+_ARGUMENTS = "coalesce(v.arguments, (SELECT json FROM arguments WHERE seq = v.seq))"
+
 T = TypeVar("T")
 
 #: Each task is in one of these views; which statuses it can have there.
 _VIEWS: dict[str, frozenset[Status]] = {
     "settled_tasks": frozenset(Status),
+    "completed_tasks": frozenset({Status.COMPLETED}),
     "waiting_tasks": frozenset({Status.QUEUED}),
     "leased_tasks": frozenset({Status.RUNNING}),
 }
@@ -61,16 +67,17 @@ class SqliteReader:
         return {task_id: found[task_id] for task_id in task_ids if task_id in found}
 
     def results(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        sql = (
-            "SELECT seq, result FROM json_each(?) CROSS JOIN states ON seq = json_each.value "
+        sql = " UNION ALL ".join(
+            f"SELECT seq, result FROM json_each(?) CROSS JOIN {table} ON seq = json_each.value "
             "WHERE result IS NOT NULL"
+            for table in _ENDED
         )
-        return dict(self._rows(sql, (json.dumps(list(seqs)),)))
+        return dict(self._rows(sql, (json.dumps(list(seqs)),) * len(_ENDED)))
 
     def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        sql = (  # json_each has a column `json` too
-            "SELECT seq, arguments.json FROM json_each(?) "
-            "CROSS JOIN arguments ON seq = json_each.value"
+        sql = (
+            f"SELECT v.seq, {_ARGUMENTS} FROM json_each(?) "
+            "CROSS JOIN tasks AS v ON v.seq = json_each.value"
         )
         return dict(self._rows(sql, (json.dumps(list(seqs)),)))
 
@@ -90,33 +97,36 @@ class SqliteReader:
         return [task_of(row) for row in rows]
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
-        sql = (
-            f"SELECT {_COLUMNS} FROM settled_tasks WHERE finished_at IS NOT NULL "
-            "AND (finished_at, seq) > (?, ?) ORDER BY finished_at, seq LIMIT ?"
+        sql = " UNION ALL ".join(  # SQLite merges the two, each in the order of its index
+            f"SELECT {_COLUMNS} FROM {table}_tasks WHERE finished_at IS NOT NULL "
+            "AND (finished_at, seq) > (?, ?)"
+            for table in ("settled", "completed")
         )
-        return [task_of(row) for row in self._rows(sql, (*cursor, limit))]
+        rows = self._rows(f"{sql} ORDER BY finished_at, seq LIMIT ?", (*cursor, *cursor, limit))
+        return [task_of(row) for row in rows]
 
     def last_ended(self) -> Cursor:
-        sql = (
-            "SELECT finished_at, seq FROM states WHERE finished_at IS NOT NULL "
-            "ORDER BY finished_at DESC, seq DESC LIMIT 1"
+        sql = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT finished_at, seq FROM {table} WHERE finished_at > 0 "
+            "ORDER BY finished_at DESC, seq DESC LIMIT 1)"
+            for table in _ENDED
         )
-        rows = list(self._rows(sql))
-        return rows[0] if rows else (0.0, 0)
+        return max(self._rows(sql), default=(0.0, 0))
 
     def tallies(self) -> list[Tally]:
         sql = "SELECT queue, name, kind, count FROM tallies ORDER BY queue, name, kind"
         return [Tally(*row) for row in self._rows(sql)]
 
     def trends(self, since: float, until: float, bucket_seconds: float) -> Trends:
-        sql = (
+        sql = " UNION ALL ".join(
             "SELECT id, name, status, submitted_at, started_at, finished_at, error_type, "
-            "error_message FROM settled_tasks WHERE finished_at >= ? AND finished_at < ?"
+            f"error_message FROM {table}_tasks WHERE finished_at >= ? AND finished_at < ?"
+            for table in ("settled", "completed")
         )
         ended = (
             EndedTask(i, name, Status(status), submitted, started, finished, kind or "", text or "")
             for i, name, status, submitted, started, finished, kind, text in self._rows(
-                sql, (since, until)
+                sql, (since, until, since, until)
             )
         )
         return trends_of(ended, since, until, bucket_seconds)
@@ -156,7 +166,8 @@ class SqliteReader:
 def connect(path: Path, flags: int) -> apsw.Connection:
     """A connection that waits for locks instead of failing at once."""
     try:
-        connection = apsw.Connection(str(path), flags=flags)
+        # No mutexes in SQLite: a connection is used by one thread at a time.
+        connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         # Without it a statement is planned anew for other values: 80 of 85 microseconds of `get`.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
@@ -180,9 +191,7 @@ def select(statuses: Collection[Status], condition: str, *, arguments: bool = Fa
         arguments: whether they come before the other columns.
     """
     wanted = set(statuses) or set(Status)
-    columns = (
-        f"(SELECT json FROM arguments WHERE seq = v.seq), {_COLUMNS}" if arguments else _COLUMNS
-    )
+    columns = f"{_ARGUMENTS}, {_COLUMNS}" if arguments else _COLUMNS
     parts = []
     for view, held in _VIEWS.items():
         if wanted & held:

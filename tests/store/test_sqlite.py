@@ -56,7 +56,7 @@ def test_a_commit_is_forced_to_the_disk(sqlite: SqliteStore) -> None:
 
 def test_all_is_there_when_the_file_is_opened_again(sqlite: SqliteStore, path: Path) -> None:
     task = dead_letter(1, attempt=1, tags=("ä",), arguments=b"\x00")
-    changes = inserted(task, a_task(2))
+    changes = inserted(task, a_task(2, arguments=b"x" * 1_000), dead_letter(3))
     changes.ended, changes.timeline = [an_ending(task, logs="log")], [an_event(1)]
     changes.schedules, changes.queues = {"s": a_schedule("s")}, {"q": True}
     sqlite.commit(changes)
@@ -102,7 +102,18 @@ def test_what_a_killed_process_said_was_committed_is_there(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    ["arguments", "waiting", "states", "logs", "timeline", "tallies", "queues", "schedules"],
+    [
+        "tasks",
+        "arguments",
+        "waiting",
+        "completed",
+        "states",
+        "logs",
+        "timeline",
+        "tallies",
+        "queues",
+        "schedules",
+    ],
 )
 def test_a_row_that_fails_takes_the_whole_commit_with_it(
     sqlite: SqliteStore, path: Path, table: str
@@ -113,7 +124,7 @@ def test_a_row_that_fails_takes_the_whole_commit_with_it(
     )
     before = everything(sqlite)
     task = a_task(1, Status.COMPLETED, attempt=1)
-    changes = inserted(task, a_task(2))
+    changes = inserted(task, a_task(2, arguments=b"x" * 1_000), dead_letter(3))
     changes.ended, changes.timeline = [an_ending(task, logs="log")], [an_event(1)]
     changes.schedules, changes.queues = {"s": a_schedule("s")}, {"q": True}
     changes.tallies = {("q", "n", "submitted"): 1}
@@ -288,7 +299,7 @@ def test_no_question_of_the_queue_s_daily_life_reads_a_whole_table(
         if sql.split()[0] not in ("SELECT", "UPDATE", "DELETE"):
             continue
         plan = [row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
-        tables = ("tasks", "arguments", "states", "logs", "timeline")
+        tables = ("tasks", "arguments", "states", "completed", "logs", "timeline")
         scans = [
             step for step in plan if step.startswith(tuple(f"SCAN {table}" for table in tables))
         ]

@@ -1,11 +1,12 @@
 -- What was asked for is written once, in `tasks`, and never changed. Where a task stands is in one of
--- three tables, and which one it is in says most of it:
---   waiting  QUEUED, as it was accepted
---   leased   RUNNING, and nothing was heard of the attempt yet; goes before a row in `states`, which
---            then tells of earlier attempts
---   states   everything else: what has ended, failed, is delayed, may expire, tells progress
+-- four tables, and which one it is in says most of it:
+--   waiting    QUEUED, as it was accepted
+--   leased     RUNNING, and nothing was heard of the attempt yet; goes before a row in `states`,
+--              which then tells of earlier attempts
+--   completed  COMPLETED, and there is nothing else to be told of it
+--   states     everything else: what failed, is delayed, may expire, tells progress
 -- So the life of a task that simply runs is appends and the removal of two small rows, and never
--- the rewriting of a wide one; docs/performance.md says what that is worth. The three views put it
+-- the rewriting of a wide one; docs/performance.md says what that is worth. The four views put it
 -- together again, with the same columns each.
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
@@ -18,11 +19,12 @@ CREATE TABLE IF NOT EXISTS tasks (
     submitted_at REAL NOT NULL,
     idempotency_key TEXT,
     tags TEXT,
-    options BLOB NOT NULL
+    options BLOB NOT NULL,
+    arguments BLOB  -- JSON, if it is short
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tasks_idempotency ON tasks (idempotency_key)
     WHERE idempotency_key IS NOT NULL;
--- Apart from `tasks`, so that a list never reads past a megabyte of them.
+-- Long arguments: apart from `tasks`, so that a list never reads past a megabyte of them.
 CREATE TABLE IF NOT EXISTS arguments (seq INTEGER PRIMARY KEY, json BLOB NOT NULL);
 
 CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY);
@@ -32,6 +34,19 @@ CREATE TABLE IF NOT EXISTS leased (
     worker_id TEXT NOT NULL,
     claimed_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS completed (
+    seq INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL,
+    worker_id TEXT,
+    claimed_at REAL,
+    started_at REAL,
+    finished_at REAL NOT NULL,
+    result_until REAL,
+    result BLOB
+);
+CREATE INDEX IF NOT EXISTS completed_finished ON completed (finished_at);
+CREATE INDEX IF NOT EXISTS completed_result ON completed (result_until)
+    WHERE result_until IS NOT NULL;
 CREATE TABLE IF NOT EXISTS states (
     seq INTEGER PRIMARY KEY,
     status TEXT NOT NULL,
@@ -65,15 +80,23 @@ CREATE VIEW IF NOT EXISTS settled_tasks AS
     SELECT states.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
         status, attempt, failures, deaths, due_at, expires_at, worker_id, claimed_at,
         started_at, finished_at, cancel_requested, in_dlq, error_type, error_message,
-        error_traceback, progress, unstarted
+        error_traceback, progress, unstarted, arguments
     FROM states JOIN tasks ON tasks.seq = states.seq
     WHERE NOT EXISTS (SELECT 1 FROM leased WHERE leased.seq = states.seq);
+CREATE VIEW IF NOT EXISTS completed_tasks AS
+    SELECT completed.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
+        'COMPLETED' AS status, attempt, 0 AS failures, 0 AS deaths, 0.0 AS due_at,
+        NULL AS expires_at, worker_id, claimed_at, started_at, finished_at, 0 AS cancel_requested,
+        0 AS in_dlq, NULL AS error_type, NULL AS error_message, NULL AS error_traceback,
+        NULL AS progress, 0 AS unstarted, arguments
+    FROM completed JOIN tasks ON tasks.seq = completed.seq;
 CREATE VIEW IF NOT EXISTS waiting_tasks AS
     SELECT waiting.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
         'QUEUED' AS status, 0 AS attempt, 0 AS failures, 0 AS deaths, 0.0 AS due_at,
         NULL AS expires_at, NULL AS worker_id, NULL AS claimed_at, NULL AS started_at,
         NULL AS finished_at, 0 AS cancel_requested, 0 AS in_dlq, NULL AS error_type,
-        NULL AS error_message, NULL AS error_traceback, NULL AS progress, 0 AS unstarted
+        NULL AS error_message, NULL AS error_traceback, NULL AS progress, 0 AS unstarted,
+        arguments
     FROM waiting JOIN tasks ON tasks.seq = waiting.seq;
 CREATE VIEW IF NOT EXISTS leased_tasks AS
     SELECT leased.seq, id, name, queue, priority, submitted_at, idempotency_key, tags, options,
@@ -82,7 +105,7 @@ CREATE VIEW IF NOT EXISTS leased_tasks AS
         states.expires_at, leased.worker_id, leased.claimed_at, NULL AS started_at,
         NULL AS finished_at, 0 AS cancel_requested, 0 AS in_dlq, states.error_type,
         states.error_message, states.error_traceback, NULL AS progress,
-        coalesce(states.unstarted, 0) AS unstarted
+        coalesce(states.unstarted, 0) AS unstarted, arguments
     FROM leased JOIN tasks ON tasks.seq = leased.seq
         LEFT JOIN states ON states.seq = leased.seq;
 
