@@ -60,6 +60,9 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        # Every 0.1 s otherwise, whether there is anything to do or to tell or not.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_ROOT / "cluster" / "haproxy_on_loopback.sh"),
         "TQ_HAPROXY": get_haproxy_binary(),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),

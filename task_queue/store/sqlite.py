@@ -182,9 +182,11 @@ class SqliteStore(SqliteReader):
         if not told:
             return
         results = _results(changes)
-        completed = [task for task in told if has_simply_completed(task)]
+        completed: list[Task] = []
+        others: list[Task] = []
+        for task in told:
+            (completed if has_simply_completed(task) else others).append(task)
         if completed:
-            told = [task for task in told if not has_simply_completed(task)]
             self._for_each(_delete_from("states"), [task.seq for task in completed])
             self._many(
                 _COMPLETE,
@@ -193,7 +195,7 @@ class SqliteStore(SqliteReader):
             )  # fmt: skip
         self._many(
             _SAVE_STATE,
-            ((t.seq, *moving_columns(t), *results.get(t.seq, _NO_RESULT)) for t in told),
+            ((t.seq, *moving_columns(t), *results.get(t.seq, _NO_RESULT)) for t in others),
         )
 
     def _for_each(self, sql: str, seqs: list[int]) -> None:
