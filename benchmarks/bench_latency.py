@@ -3,14 +3,17 @@
     python -m benchmarks.bench_latency [--short]
 
 A cluster of its own: one worker with one slot, SQLite with fsync. No-op tasks, milliseconds:
-  - over HTTP at idle: `submit` and `result` of the Python client, 5 ms between two tasks;
-  - over HTTP at 50 % load: the same, while another process submits half as many no-op tasks as the
+  - over HTTP at idle: `run` of the Python client, which submits and waits in one request, 5 ms
+    between two tasks;
+  - over HTTP at idle, two requests: `submit` and `result`;
+  - over HTTP at 50 % load: `run`, while another process submits half as many no-op tasks as the
     cluster has just been seen to do;
   - inside the cluster at idle: a driver that joined Ray, with the scheduler's own handle.
 """
 
 import json
 import time
+from collections.abc import Callable
 
 from benchmarks.background_load import background_load
 from benchmarks.own_cluster import RunningCluster, running_cluster
@@ -27,13 +30,23 @@ _THROUGHPUT_TASKS = 30_000
 _LOAD = 0.5
 
 
-def over_http(client: Client, count: int) -> list[float]:
-    """Seconds from `submit` to its result."""
+def run_one(client: Client) -> None:
+    """One request."""
+    client.run(_NOOP)
+
+
+def submit_one(client: Client) -> None:
+    """Two requests."""
+    client.submit(_NOOP).result(timeout=30)
+
+
+def over_http(client: Client, count: int, one: Callable[[Client], None] = run_one) -> list[float]:
+    """Seconds from the submit to the result."""
     seconds = []
     for _ in range(count):
         time.sleep(_PAUSE_SECONDS)
         began = time.perf_counter()
-        client.submit(_NOOP).result(timeout=30)
+        one(client)
         seconds.append(time.perf_counter() - began)
     return seconds
 
@@ -69,6 +82,7 @@ def main() -> None:
     with running_cluster() as cluster, Client(cluster.url) as client:
         over_http(client, _WARM_UP_TASKS)
         figures = _named("over HTTP at idle", over_http(client, count))
+        figures |= _named("over HTTP at idle, two requests", over_http(client, count, submit_one))
         figures |= _named("inside the cluster at idle", inside(cluster, count))
         figures |= under_load(cluster, client, count)
     report("bench_latency", figures)

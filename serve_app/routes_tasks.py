@@ -1,4 +1,4 @@
-"""Single tasks: submit, look, wait, result, timeline, output, cancel, retry."""
+"""Single tasks: submit, run, look, wait, result, timeline, output, cancel, retry."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -39,6 +39,12 @@ class WaitQuery(Struct, forbid_unknown_fields=True):
     wait_seconds: Annotated[float, Meta(ge=0, le=30)] = 0.0
 
 
+class RunQuery(Struct, forbid_unknown_fields=True):
+    """Query parameters of a submit that waits."""
+
+    wait_seconds: Annotated[float, Meta(ge=0, le=30)] = 30.0
+
+
 class TaskRoutes:
     """Handlers for one task at a time."""
 
@@ -53,6 +59,14 @@ class TaskRoutes:
             body=SubmitRequest, body_example=examples.SUBMIT, status=201,
             also={200: "The idempotency_key is known: the task that has it"},
             problems=(400, 413, 422, 429, 503), **view,
+        )  # fmt: skip
+        yield Operation(
+            method="POST", path=f"{_TASKS}/run", handler=self.run_task, query=RunQuery, tag="tasks",
+            summary="Submit a task and wait up to wait_seconds for its end, in one request",
+            body=SubmitRequest, body_example=examples.SUBMIT, status=201, answer=ResultView,
+            answer_example=examples.RESULT,
+            also={200: "The idempotency_key is known: how the task that has it ended"},
+            problems=(400, 413, 422, 429, 503),
         )  # fmt: skip
         yield Operation(
             method="GET", path=_TASK, handler=self.get_task, query=WaitQuery,
@@ -94,10 +108,31 @@ class TaskRoutes:
         if not submitted.duplicate:
             view = task_view(_fresh(spec, self._context.clock.now()))
             return json_answer(view, HTTPStatus.CREATED, headers)
-        older = self._context.readers.point.find([submitted.task_id]).get(submitted.task_id)
-        if older is None:  # deleted in this very moment: the key is free again
-            raise unavailable(f"the task with idempotency_key '{spec.idempotency_key}' is going")
+        older = self._find(submitted.task_id)
         return json_answer(task_view(older), HTTPStatus.OK, headers)
+
+    async def run_task(self, request: Request) -> Response:
+        wait_seconds = decode_query(request, RunQuery).wait_seconds
+        wanted = decode_body(await request.body(), SubmitRequest)
+        spec = self._context.submission.spec(wanted, self._context.origin(request))
+        submitted = await self._context.coalescer.submit(spec)
+        await self._context.scheduler.wait_over([submitted.task_id], wait_seconds)
+        task = self._find(submitted.task_id)
+        stored = self._context.readers.point.results([task.seq]).get(task.seq)
+        view = result_of(task, stored, self._context.clock.now())
+        status = HTTPStatus.OK if submitted.duplicate else HTTPStatus.CREATED
+        return json_answer(view, status, {"Location": f"{_TASKS}/{submitted.task_id}"})
+
+    def _find(self, task_id: str) -> Task:
+        """A task that was accepted a moment ago.
+
+        Raises:
+            ApiProblem: 503, it was deleted since; its idempotency key is free again.
+        """
+        task = self._context.readers.point.find([task_id]).get(task_id)
+        if task is None:
+            raise unavailable(f"task {task_id} was deleted at this very moment")
+        return task
 
     async def get_task(self, request: Request) -> Response:
         wait_seconds = decode_query(request, WaitQuery).wait_seconds

@@ -53,6 +53,25 @@ class AsyncClient(AsyncOperations):
         )
 
     @overload
+    async def run(
+        self,
+        function: TaskFunction[P, Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R: ...
+    @overload
+    async def run(
+        self, function: TaskFunction[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    @overload
+    async def run(self, function: str, /, *args: Any, **kwargs: Any) -> Any: ...
+    async def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """As `Client.run`."""
+        request = submit_request(function, *args, **kwargs)
+        return (await self._run(self._waiting.run(request))).value()
+
+    @overload
     async def submit_many(self, tasks: Requests, /) -> list[AsyncTaskHandle[Any]]: ...
     @overload
     async def submit_many(

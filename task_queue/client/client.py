@@ -82,6 +82,33 @@ class Client(Operations):
         return TaskHandle(self, self._run(self._api.submit(request)).task_id, request.name)
 
     @overload
+    def run(
+        self,
+        function: TaskFunction[P, Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R: ...
+    @overload
+    def run(self, function: TaskFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run(self, function: str, /, *args: Any, **kwargs: Any) -> Any: ...
+    def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Submit a task, wait for its end, and return what it returned: one request, not two.
+
+        Arguments as of `submit`. The task is on disk before it runs, and goes on if the caller goes
+        away. The submit carries an idempotency key, its own or one made here, so it may be sent
+        again. To wait no longer than some time, use ``submit`` and ``handle.result(timeout=...)``.
+
+        Raises:
+            TaskFailed, TaskCancelled, TaskExpired: it is over without a result; the worker's
+                traceback is a note on the error.
+            ValueError, NotJsonError, InvalidRequest: as `submit`.
+        """
+        request = submit_request(function, *args, **kwargs)
+        return (self._run(self._waiting.run(request))).value()
+
+    @overload
     def submit_many(self, tasks: Requests, /) -> list[TaskHandle[Any]]: ...
     @overload
     def submit_many(

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from task_queue import wire
 from task_queue.client.http import Exchange, HttpRequest, HttpResponse, Plan
-from task_queue.client.outcome import OutcomesAnswer
+from task_queue.client.outcome import Outcome, OutcomesAnswer
 from task_queue.client.submission import (
     check_finite,
     checked_requests,
@@ -27,6 +27,7 @@ from task_queue.tasks import TaskFunction
 T = TypeVar("T")
 
 _API = "/api/v1"
+_RUN_WAIT_SECONDS = 30.0  #: the server's, unless it is told otherwise
 
 
 class ListFilters(TypedDict, total=False):
@@ -77,6 +78,13 @@ class Endpoints:
     def submit(self, request: wire.SubmitRequest) -> Plan[SubmitAnswer]:
         safe = request.idempotency_key is not None
         return self._post("/tasks", SubmitAnswer, request, repeatable=safe)
+
+    def run(self, request: wire.SubmitRequest) -> Plan[Outcome]:
+        """Submit, and how the task ended, or where it is if that takes longer than 30 s."""
+        safe = request.idempotency_key is not None
+        return self._post(
+            "/tasks/run", Outcome, request, repeatable=safe, wait_seconds=_RUN_WAIT_SECONDS
+        )
 
     def submit_batch(self, requests: list[wire.SubmitRequest]) -> Plan[list[str]]:
         """The ids, in order. All are accepted or none."""

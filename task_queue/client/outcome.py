@@ -36,6 +36,11 @@ class Outcome(Struct):
     result: Raw = Raw()
     error: ErrorView | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether the task has ended."""
+        return self.status == "COMPLETED" or self.status in _ERRORS
+
     def value(self) -> Any:
         """What the task returned.
 

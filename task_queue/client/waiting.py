@@ -7,12 +7,15 @@ the deadline, and hands what comes back to the handles that wait for it.
 from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from task_queue.client.endpoints import Endpoints
 from task_queue.client.http import Pause, Plan
 from task_queue.client.outcome import Outcome
 from task_queue.client.pending_tasks import PendingTasks
 from task_queue.client.submission import batches
 from task_queue.clock import Clock
+from task_queue.ids import new_task_id
 from task_queue.wire import SubmitRequest
 
 
@@ -97,6 +100,20 @@ class Waiting:
         """
         pending = PendingTasks([task_id], self._clock.monotonic(), timeout)
         return (yield from self.some(pending))[0]
+
+    def run(self, request: SubmitRequest) -> Plan[Outcome]:
+        """Submit a task and wait for its end, in one request unless that takes long.
+
+        It gets an idempotency key if it has none: a request that waits is cut off more easily than
+        one that does not, and with a key it can be sent again.
+        """
+        if request.idempotency_key is None:
+            key = f"run-{new_task_id(self._clock.now())}"
+            request = replace(request, idempotency_key=key)
+        outcome = yield from self._endpoints.run(request)
+        if not outcome.over:
+            outcome = yield from self.one(outcome.task_id, None)
+        return outcome
 
     def submit_all(self, requests: Iterable[SubmitRequest]) -> Plan[list[str]]:
         """Submit in batches; the ids in order. An error says how many were accepted before it."""

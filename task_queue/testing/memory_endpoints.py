@@ -54,6 +54,12 @@ class MemoryEndpoints(Endpoints):
         (task_id,) = yield from self.submit_batch([request])
         return SubmitAnswer(task_id, self._task(task_id).status.value)
 
+    def run(self, request: wire.SubmitRequest) -> Plan[Outcome]:
+        (task_id,) = yield from self.submit_batch([request])
+        answer = self._outcomes([task_id], 0.0)
+        pending = Outcome(task_id, self._task(task_id).status.value)
+        return answer.results[0] if answer.results else pending
+
     def submit_batch(self, requests: list[wire.SubmitRequest]) -> Plan[list[str]]:
         return _at_once(lambda: self._submit(requests))
 

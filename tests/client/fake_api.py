@@ -78,6 +78,11 @@ class FakeApi:
             case ["POST", "tasks"]:
                 msgspec.json.decode(request.content, type=wire.SubmitRequest)
                 return httpx.Response(201, json=self.tasks[self._submit(body)])
+            case ["POST", "tasks", "run"]:
+                msgspec.json.decode(request.content, type=wire.SubmitRequest)
+                task_id = self._submit(body)
+                running = {"task_id": task_id, "status": self.tasks[task_id]["status"]}
+                return httpx.Response(201, json=self.outcomes.get(task_id, running))
             case ["POST", "tasks", "batch"]:
                 msgspec.json.decode(request.content, type=wire.BatchRequest)
                 ids = [self._submit(task) for task in body["tasks"]]

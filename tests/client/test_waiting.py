@@ -23,6 +23,39 @@ def test_a_result_costs_one_request_and_is_remembered(api: FakeApi, client: Clie
     assert repr(handle) == f"<TaskHandle math.add {handle.task_id} COMPLETED>"
 
 
+def test_run_submits_and_waits_in_one_request(api: FakeApi, client: Client) -> None:
+    api.runs = lambda request: sum(request["args"])
+    assert client.run(add, 1, 2) == 3
+    assert client.run("math.add", 2, 2) == 4
+    assert api.paths() == ["POST /api/v1/tasks/run"] * 2
+    keys = [body["idempotency_key"] for body in api.bodies]
+    assert len(set(keys)) == 2 and all(key.startswith("run-0") for key in keys)
+
+
+def test_run_goes_on_waiting_for_a_long_task(
+    api: FakeApi, client: Client, clock: FakeClock
+) -> None:
+    api.runs = None
+    api.while_waiting = lambda _seconds: api.finish("task-00000", "done")
+    assert client.run("a.task", idempotency_key="mine") == "done"
+    assert api.bodies[0]["idempotency_key"] == "mine"
+    assert api.paths() == ["POST /api/v1/tasks/run", "POST /api/v1/tasks/results"]
+
+
+def test_run_sends_again_what_was_cut_off_and_it_runs_once(api: FakeApi, client: Client) -> None:
+    api.breaks_after = httpx.ReadError("reset")
+    assert client.run("a.task", 1) == [1]
+    assert len(api.tasks) == 1
+    assert api.paths() == ["POST /api/v1/tasks/run"] * 2
+
+
+def test_run_raises_what_the_task_ended_with(api: FakeApi, client: Client) -> None:
+    api.runs = None
+    api.while_waiting = lambda _seconds: api.fail("task-00000", traceback=TRACEBACK)
+    with pytest.raises(errors.TaskFailed, match="ValueError: bad picture"):
+        client.run("a.task")
+
+
 @pytest.mark.parametrize("value", [None, 0, "", [], {"a": [1.5, None]}, "Grüße"])
 def test_values_come_back_as_they_were(api: FakeApi, client: Client, value: Any) -> None:
     api.runs = lambda request: value

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 #: Section 5 of the design, route by route.
 CONTRACT = """
     POST /api/v1/tasks
+    POST /api/v1/tasks/run
     POST /api/v1/tasks/batch
     POST /api/v1/tasks/results
     GET /api/v1/tasks

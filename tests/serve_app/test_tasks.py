@@ -30,6 +30,47 @@ class TestIds:
         assert len(detail) < 600
 
 
+class TestRunning:
+    async def test_submits_and_answers_with_the_end(self, world: World) -> None:
+        await world.worker()
+        running = asyncio.ensure_future(
+            world.http.post(f"{TASKS}/run", json={"name": "shop.add", "args": [1, 2]})
+        )
+        leases = await world.claim()
+        begun = world.clock.now()
+        await world.report(Report(leases[0].task_id, 1, Outcome.SUCCEEDED, begun, 0.5, b"3"))
+        answer = await asyncio.wait_for(running, 10)
+        assert answer.status_code == 201
+        assert answer.headers["location"] == f"{TASKS}/{leases[0].task_id}"
+        assert answer.json() == {
+            "task_id": leases[0].task_id, "status": "COMPLETED", "result": 3,
+        }  # fmt: skip
+
+    async def test_answers_with_the_status_when_the_time_is_up(self, world: World) -> None:
+        request = {"name": "shop.collect", "idempotency_key": "k"}
+        answer = await world.http.post(f"{TASKS}/run?wait_seconds=0", json=request)
+        assert (answer.status_code, answer.json()["status"]) == (201, "QUEUED")
+        again = await world.http.post(f"{TASKS}/run?wait_seconds=0", json=request)
+        assert (again.status_code, again.json()) == (200, answer.json())
+        assert world.accepted() == 1
+
+    async def test_tells_the_error_of_a_failed_one(self, world: World) -> None:
+        await world.worker()
+        request = {"name": "shop.collect", "idempotency_key": "k"}
+        answer = await world.http.post(f"{TASKS}/run?wait_seconds=0", json=request)
+        await world.fail(answer.json()["task_id"])
+        again = await world.http.post(f"{TASKS}/run", json=request)
+        assert again.status_code == 200
+        assert again.json()["error"]["message"] == "no such file"
+
+    @pytest.mark.parametrize("query", ["wait_seconds=31", "wait_seconds=-1", "wait=1"])
+    async def test_refuses_before_anything_is_accepted(self, world: World, query: str) -> None:
+        answer = await world.http.post(f"{TASKS}/run?{query}", json={"name": "shop.collect"})
+        assert "wait" in problem(answer, 422)
+        problem(await world.http.post(f"{TASKS}/run", json={"name": "shop.collekt"}), 422)
+        assert world.accepted() == 0
+
+
 class TestWaiting:
     async def test_returns_when_the_task_ends(self, world: World) -> None:
         await world.worker()

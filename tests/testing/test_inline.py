@@ -15,6 +15,14 @@ def test_submitting_runs_the_task(inline: InMemoryQueue) -> None:
     assert inline.map(tasks.fetch, ["u"]) == ["u in attempt 1"]
 
 
+def test_run_returns_the_value_or_raises(inline: InMemoryQueue, queue: InMemoryQueue) -> None:
+    assert inline.run(tasks.note, 7) == 7
+    with pytest.raises(errors.TaskFailed, match="ValueError: attempt 4 is not good"):
+        inline.run(tasks.flaky, 9)
+    with pytest.raises(TimeoutError, match="run_"):
+        queue.run(tasks.note, 7)
+
+
 def test_retries_are_gone_through_and_move_the_clock(inline: InMemoryQueue) -> None:
     start = inline.clock.now()
     assert inline.submit(tasks.flaky, 4).result() == 4

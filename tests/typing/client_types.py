@@ -23,6 +23,10 @@ def submits(client: Client) -> None:
     assert_type(client.submit(fetch, "http://a").result(timeout=1), bytes)
     assert_type(client.submit("images.thumbnail", 1, priority=8), TaskHandle[Any])
 
+    assert_type(client.run(thumbnail.options(priority=8), "cat.png"), dict[str, int])
+    assert_type(client.run(fetch, "http://a"), bytes)
+    assert_type(client.run("images.thumbnail", 1), Any)
+
     client.submit(thumbnail)  # type: ignore[call-overload]  # path is missing
     client.submit(thumbnail, 7)  # type: ignore[call-overload]  # path is a str
     client.submit(thumbnail, "a", colour="red")  # type: ignore[arg-type,call-arg]
