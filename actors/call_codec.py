@@ -11,7 +11,8 @@ import msgspec
 
 from task_queue.core.effects import Answer
 from task_queue.core.events import Event
-from task_queue.scheduler_api import SchedulerReading
+from task_queue.replica_book import ReplicaReport
+from task_queue.scheduler_api import NodeReading, SchedulerReading
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskType
 
@@ -28,4 +29,6 @@ decode_event: Any = msgspec.msgpack.Decoder(Event).decode
 decode_answer: Any = msgspec.msgpack.Decoder(Answer).decode
 decode_query = msgspec.msgpack.Decoder(TaskQuery).decode
 decode_catalogue = msgspec.msgpack.Decoder(Catalogue).decode
+decode_told = msgspec.msgpack.Decoder(ReplicaReport | None).decode
+decode_node = msgspec.msgpack.Decoder(NodeReading).decode
 decode_reading = msgspec.msgpack.Decoder(SchedulerReading).decode

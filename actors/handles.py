@@ -22,7 +22,8 @@ from actors.options import SCHEDULER_NAME, SUPERVISOR_NAME
 from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
-from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable
+from task_queue.replica_book import ReplicaReport
+from task_queue.scheduler_api import NodeReading, SchedulerReading, SchedulerUnavailable
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.stream.endpoint import Endpoint, decode_endpoint
 from task_queue.stream.outcome import StreamLost
@@ -81,8 +82,14 @@ class SchedulerHandle:
         blob = encode(Catalogue(list(pools), list(task_types)))
         await self._call(lambda actor: actor.declare.remote(blob))
 
-    async def read(self) -> SchedulerReading:
-        return decode_reading(await self._call(lambda actor: actor.read.remote()))
+    async def read(self, told: ReplicaReport | None = None) -> SchedulerReading:
+        blob = encode(told)
+        return decode_reading(await self._call(lambda actor: actor.read.remote(blob)))
+
+    async def tell_node(self, node: NodeReading) -> None:
+        """Say how the caller's machine does."""
+        blob = encode(node)
+        await self._call(lambda actor: actor.tell_node.remote(blob))
 
     async def ready(self) -> None:
         """Returns when the scheduler has loaded its store."""

@@ -7,23 +7,29 @@ actor for good. Everything that can fail happens in `Scheduler`, which waits for
 import asyncio
 import gc
 import random
+import socket
 
 from ray.util import get_node_ip_address
 
 from actors.call_codec import (
     decode_catalogue,
     decode_event,
+    decode_node,
     decode_query,
+    decode_told,
     encode,
 )
 from monitoring.logs import configure_logs, get_logger
+from monitoring.node_book import NodeBook
+from monitoring.node_figures import read_node
 from task_queue.clock import Clock, SystemClock
 from task_queue.core.invariants import check_invariants
 from task_queue.core.machine import QueueMachine
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
+from task_queue.replica_book import ReplicaReport
 from task_queue.scheduler import Scheduler, SchedulerParts
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import NodeReading, SchedulerReading, SchedulerUnavailable
 from task_queue.settings import Settings, settings_from_json
 from task_queue.store import open_store
 from task_queue.stream.endpoint import Endpoint
@@ -31,6 +37,7 @@ from task_queue.stream.scheduler_listener import SchedulerListener
 
 _PRUNE_BATCH = 1_000
 _PRUNE_PAUSE_SECONDS = 0.05
+_NODE_SECONDS = 1.0  #: that figures of this machine are good for
 _START_SECONDS = 1.0  #: that a caller's question where to connect may wait for the store
 _ALL_ADDRESSES = ("0.0.0.0", "::")
 
@@ -66,8 +73,12 @@ class SchedulerActor:
         said = decode_catalogue(catalogue)
         await self._begun().scheduler.declare(said.pools, said.task_types)
 
-    async def read(self) -> bytes:
-        return encode(await self._begun().scheduler.read())
+    async def read(self, told: bytes) -> bytes:
+        return encode(await self._begun().read(decode_told(told)))
+
+    async def tell_node(self, node: bytes) -> None:
+        """Take the figures of a worker's machine."""
+        self._begun().take_node(decode_node(node))
 
     async def stop(self) -> None:
         """Let the store go; the process may be ended after that."""
@@ -90,6 +101,8 @@ class SchedulerLife:
         self._clock: Clock = SystemClock()
         self._retention = settings.retention
         self._pruning: asyncio.Task[None] | None = None
+        self._nodes = NodeBook()
+        self._own_node_at = -_NODE_SECONDS
         parts = SchedulerParts(
             lambda: open_store(settings.store.url),
             settings.rules(),
@@ -121,6 +134,21 @@ class SchedulerLife:
         self._close_streams()
         if self._closing is not None:
             await self._closing
+
+    async def read(self, told: ReplicaReport | None) -> SchedulerReading:
+        """The scheduler and the machines, now."""
+        reading = await self.scheduler.read(told)
+        now = self._clock.monotonic()
+        if now - self._own_node_at >= _NODE_SECONDS:
+            self._own_node_at = now
+            self._nodes.take(read_node(), now)
+        reading.nodes = self._nodes.nodes(now)
+        return reading
+
+    def take_node(self, node: NodeReading) -> None:
+        """Note how a worker's machine does; its own is read here."""
+        if node.node != socket.gethostname():
+            self._nodes.take(node, self._clock.monotonic())
 
     async def endpoint(self) -> Endpoint:
         """Where the streams are served.

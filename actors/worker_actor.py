@@ -14,9 +14,12 @@ from actors.executor_pool import ExecutorConfig, ExecutorPool
 from actors.handles import SchedulerHandle
 from actors.worker import Worker, WorkerRefused
 from monitoring.logs import configure_logs, get_logger
+from monitoring.node_book import TELL_SECONDS
+from monitoring.node_figures import read_node
 from task_queue.clock import SystemClock
 from task_queue.core.worker import WorkerInfo
 from task_queue.errors import TaskQueueError
+from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.settings import settings_from_json
 
 
@@ -37,6 +40,7 @@ class WorkerActor:
         self._order = order
         self._work: asyncio.Task[str] | None = None
         self._worker: Worker | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Import the task modules, then work in the background.
@@ -67,7 +71,9 @@ class WorkerActor:
         scheduler = SchedulerHandle(settings.ray.namespace)
         self._worker = Worker(info, scheduler, executors, clock)
         await executors.start()
-        self._work = asyncio.get_running_loop().create_task(self._worker.run())
+        loop = asyncio.get_running_loop()
+        self._work = loop.create_task(self._worker.run())
+        self._telling = loop.create_task(_tell_node(scheduler))
 
     async def hold(self) -> str:
         """Ends when the worker does; says why."""
@@ -87,3 +93,13 @@ class WorkerActor:
     def _on_change(self) -> None:
         if self._worker is not None:
             self._worker.on_change()
+
+
+async def _tell_node(scheduler: SchedulerHandle) -> None:
+    """Say again and again how this machine does; workers beside this one say the same."""
+    while True:
+        try:
+            await scheduler.tell_node(read_node())
+        except SchedulerUnavailable as error:
+            get_logger("worker_service").debug("node_not_told", reason=str(error))
+        await asyncio.sleep(TELL_SECONDS)

@@ -63,7 +63,7 @@ class _AcceptingScheduler:
     async def submit(self, specs: Sequence[TaskSpec]) -> Accepted:
         return Accepted([spec.id for spec in specs])
 
-    async def read(self) -> None:
+    async def read(self, told: object = None) -> None:
         """Nobody asks."""
 
 

@@ -7,7 +7,7 @@ by hand instead of with the usual Counter and Gauge.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -15,8 +15,13 @@ from prometheus_client import exposition, openmetrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
+from monitoring.latency_families import latency_families
+from monitoring.part_families import api_families, database_families, system_families
+from monitoring.plain_counter import mark_counters, plain_counter
+from monitoring.queue_families import queue_families
 from task_queue.core.effects import TallyKind
-from task_queue.core.status import WorkerStatus, priority_band
+from task_queue.core.status import WorkerStatus
+from task_queue.latency_book import MOST_QUEUES, OTHER
 from task_queue.scheduler_api import SchedulerReading, WorkerReading
 from task_queue.store.query import Tally
 
@@ -28,8 +33,6 @@ _RATES: tuple[tuple[str, TallyKind, str], ...] = (
     ("task_queue:retry_rate", "retried", "Attempts that will be tried again"),
     ("task_queue:timeout_rate", "timed_out", "Attempts stopped at their time limit"),
 )
-_REQUESTS = "api:requests"
-_BANDS = ("high", "normal", "low")
 
 
 class MetricsSource(Struct, frozen=True):
@@ -38,7 +41,6 @@ class MetricsSource(Struct, frozen=True):
     reading: SchedulerReading
     tallies: Sequence[Tally]
     lost_workers: int
-    answers_by_status: Mapping[int, int]  #: HTTP status to answers of this process
 
 
 def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
@@ -53,11 +55,14 @@ def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
     reading = source.reading
     families = [
         *_task_families(source.tallies),
-        _queue_depth(reading),
+        *latency_families(reading),
+        *queue_families(reading),
         *_fleet_families(reading, source.lost_workers),
         *_worker_families(reading.workers, reading),
         *_scheduler_families(reading),
-        _requests(source.answers_by_status),
+        *system_families(reading.nodes),
+        *database_families(reading.store),
+        *api_families(reading.replicas),
     ]
     return _text(families, accept)
 
@@ -75,27 +80,19 @@ def _task_families(tallies: Iterable[Tally]) -> Iterator[Metric]:
     for tally in tallies:
         sums[tally.kind] += tally.count
     for name, kind, meaning in _RATES:
-        family = Metric(name, f"{meaning} since the store was made: use rate()", "unknown")
-        family.add_sample(name, {}, sums[kind])
-        yield family
+        text = f"{meaning} since the store was made: use rate()"
+        yield plain_counter(name, text, [({}, sums[kind])])
     tasks = CounterMetricFamily(
         "task_queue_tasks", "What happened to tasks", labels=("queue", "task", "event")
     )
+    shown = set(sorted({tally.queue for tally in tallies})[:MOST_QUEUES])
+    counts: Counter[tuple[str, str, str]] = Counter()
     for tally in tallies:
-        tasks.add_metric((tally.queue, tally.name, tally.kind), tally.count)
+        queue = tally.queue if tally.queue in shown else OTHER
+        counts[queue, tally.name, tally.kind] += tally.count
+    for labels, count in counts.items():
+        tasks.add_metric(labels, count)
     yield tasks
-
-
-def _queue_depth(reading: SchedulerReading) -> Metric:
-    depth = dict.fromkeys(_BANDS, 0)
-    for state in reading.queues:
-        for priority, count in enumerate(state.waiting):
-            depth[priority_band(priority)] += count
-    text = "Tasks waiting for a worker by priority: high 7..9, normal 4..6, low 0..3"
-    family = GaugeMetricFamily("task_queue:queue_depth", text, labels=("priority",))
-    for band, count in depth.items():
-        family.add_metric((band,), count)
-    return family
 
 
 def _fleet_families(reading: SchedulerReading, lost: int) -> Iterator[Metric]:
@@ -166,13 +163,6 @@ def _scheduler_families(reading: SchedulerReading) -> Iterator[Metric]:
         yield CounterMetricFamily(name, f"{text}, since the scheduler started", value=value)
 
 
-def _requests(answers_by_status: Mapping[int, int]) -> Metric:
-    family = Metric(_REQUESTS, "HTTP answers of this API process by status", "unknown")
-    for status, count in sorted(answers_by_status.items()):
-        family.add_sample(_REQUESTS, {"status": str(status)}, count)
-    return family
-
-
 class _Families:
     """As much of a registry as an encoder needs."""
 
@@ -185,6 +175,7 @@ class _Families:
 
 def _text(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
     _, content_type = exposition.choose_encoder(accept)
+    families = list(families)
     registry: Any = _Families(families)
     # Colons are allowed everywhere, but with the escaping that Prometheus asks for the encoders
     # would turn those of OpenMetrics samples into underscores. No name here needs any escaping.
@@ -192,8 +183,4 @@ def _text(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
         encode: Any = openmetrics.exposition.generate_latest  # it has no types
         return encode(registry, ALLOWUTF8), content_type
     text = exposition.generate_latest(registry, ALLOWUTF8)
-    # A counter without _total is fine in this format, but the encoder would add it; in OpenMetrics
-    # it is not allowed, and "unknown" is what is left.
-    for name in (_REQUESTS, *(rate[0] for rate in _RATES)):
-        text = text.replace(f"# TYPE {name} untyped".encode(), f"# TYPE {name} counter".encode())
-    return text, content_type
+    return mark_counters(text, families), content_type

@@ -68,12 +68,14 @@ def build_api(
         sleep: how the event stream waits between two looks.
         check_seconds: how long a health check waits for the store or the scheduler.
     """
-    readers = Readers(open_reader)
+    readers = Readers(open_reader, clock)
     context = ApiContext(scheduler, readers, settings, clock, version, sleep, check_seconds)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        telling = asyncio.create_task(context.tell_for_ever())
         yield
+        telling.cancel()
         readers.close()
 
     app = FastAPI(
@@ -93,7 +95,7 @@ def build_api(
     app.add_middleware(DirectRoutes, operations=operations)
     app.add_middleware(BodyLimit, max_bytes=http.max_body_bytes)
     app.add_middleware(ApiKeyAuth, keys=http.api_keys, open_paths=(*http.open_paths, PAGE_PATH))
-    app.add_middleware(RequestEdge, counts=context.answers_by_status, clock=clock)
+    app.add_middleware(RequestEdge, figures=context.figures, clock=clock)
     return app
 
 

@@ -1,17 +1,19 @@
 """What the routes of one API process share. Built once by `build_api`, given to every group."""
 
-from collections import Counter
+import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from fastapi import Request
 
+from monitoring.logs import get_logger
 from serve_app.catalogue import Catalogue
 from serve_app.fleet import SHOWN_LOST_SECONDS, lost_lately
 from serve_app.nearest import shown
 from serve_app.problems import ApiProblem, refusal
 from serve_app.readers import Readers
 from serve_app.reading_cache import ReadingCache
+from serve_app.replica_figures import ReplicaFigures
 from serve_app.request_edge import request_id_of, traceparent_of
 from serve_app.submission import Origin, Submission
 from serve_app.submit_coalescer import SubmitCoalescer
@@ -21,11 +23,14 @@ from task_queue.core.events import Event
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import is_task_id
-from task_queue.scheduler_api import SchedulerApi, SchedulerReading
+from task_queue.scheduler_api import SchedulerApi, SchedulerReading, SchedulerUnavailable
 from task_queue.settings import Settings
 
 _READING_SECONDS = 0.5
 _LOST_SECONDS = 2.0
+_TELL_SECONDS = 2.0
+
+_log = get_logger("api")
 
 
 class ApiContext:
@@ -49,12 +54,13 @@ class ApiContext:
         self.sleep = sleep
         self.check_seconds = check_seconds
         self.started_at = clock.monotonic()
-        self.answers_by_status: Counter[int] = Counter()
+        self.figures = ReplicaFigures.begun(clock)
+        self._told: dict[str, int] = {}
         self.catalogue = Catalogue(readers, clock)
         self.submission = Submission(self.catalogue, settings.limits, clock)
         self.coalescer = SubmitCoalescer(scheduler)
         self._reading: ReadingCache[SchedulerReading] = ReadingCache(
-            scheduler.read, _READING_SECONDS, clock
+            self._read, _READING_SECONDS, clock
         )
         self._lost: ReadingCache[list[WorkerInfo]] = ReadingCache(
             self._read_lost, _LOST_SECONDS, clock
@@ -100,6 +106,21 @@ class ApiContext:
     def origin(self, request: Request) -> Origin:
         """Where a submission comes from."""
         return Origin(request_id_of(request), traceparent_of(request))
+
+    async def _read(self) -> SchedulerReading:
+        self._told = dict(self.figures.answers)
+        return await self.scheduler.read(self.figures.report(self.readers))
+
+    async def tell_for_ever(self) -> None:
+        """Tell the scheduler what was counted here, if no reading did so."""
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            if self._told != self.figures.answers:
+                try:
+                    await self.reading()
+                except SchedulerUnavailable as error:
+                    _log.debug("counts_not_told", reason=str(error))
+                    self._told = {}  # the next look tells the same and more
 
     async def _read_lost(self) -> list[WorkerInfo]:
         now = self.clock.now()

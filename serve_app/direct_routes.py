@@ -8,13 +8,14 @@ must see the route.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.operation import Handler, Operation
 from serve_app.problems import problem_of_error
+from serve_app.request_edge import ROUTE_KEY
 
 #: A path of which one part is a parameter.
 _ONE_PARAMETER = re.compile(r"(?P<before>[^{}]*/){(?P<name>\w+)}(?P<after>/[^{}/]*|)")
@@ -23,7 +24,7 @@ _ONE_PARAMETER = re.compile(r"(?P<before>[^{}]*/){(?P<name>\w+)}(?P<after>/[^{}/
 class DirectRoutes:
     """ASGI middleware, the innermost: calls the handler of an operation, or passes on."""
 
-    def __init__(self, app: ASGIApp, operations: Iterable[Operation]) -> None:
+    def __init__(self, app: ASGIApp, operations: Sequence[Operation]) -> None:
         self._app = app
         self._fixed: dict[tuple[str, str], Handler] = {}
         #: By method and what stands before and after the parameter, with the parameter's name.
@@ -36,6 +37,7 @@ class DirectRoutes:
                 self._open.setdefault(key, (handler, match["name"]))
             elif "{" not in path:
                 self._fixed.setdefault((method, path), handler)
+        self._paths = {operation.handler: operation.path for operation in operations}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = None
@@ -45,6 +47,7 @@ class DirectRoutes:
         if handler is None:
             await self._app(scope, receive, send)
             return
+        scope[ROUTE_KEY] = self._paths[handler]
         try:
             response = await handler(Request(scope, receive, send))
         except Exception as error:

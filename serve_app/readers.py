@@ -9,8 +9,12 @@ sick store. Each is opened at its first use: when a replica starts there may be 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, TypeVar
 
+from serve_app.timed_reader import timed_reader
+from task_queue.clock import Clock
+from task_queue.histogram import Histogram, sum_of
 from task_queue.store.protocol import Reader
 
 T = TypeVar("T")
@@ -26,11 +30,15 @@ class Connections(NamedTuple):
 class Readers:
     """All questions to the store go through here. Every method may raise StoreError."""
 
-    def __init__(self, open_reader: Callable[[], Reader]) -> None:
-        self._open_reader = open_reader
+    most = 3  #: connections that are opened, at their first use
+
+    def __init__(self, open_reader: Callable[[], Reader], clock: Clock) -> None:
+        self._seconds = [Histogram() for _ in range(self.most)]
+        openers = [partial(_open_timed, open_reader, clock, seconds) for seconds in self._seconds]
+        self._open_reader = openers[0]
         self._point: Reader | None = None
-        self._scan = _ReaderThread(open_reader, "store-scan")
-        self._probe = _ReaderThread(open_reader, "store-probe")
+        self._scan = _ReaderThread(openers[1], "store-scan")
+        self._probe = _ReaderThread(openers[2], "store-probe")
 
     @property
     def point(self) -> Reader:
@@ -52,12 +60,20 @@ class Readers:
         opened = sum(thread.opened for thread in threads) + (self._point is not None)
         return Connections(sum(thread.busy for thread in threads), opened)
 
+    def query_seconds(self) -> Histogram:
+        """How long all questions took so far."""
+        return sum_of(self._seconds)
+
     def close(self) -> None:
         """Close what was opened. No question may follow."""
         self._scan.close()
         self._probe.close()
         if self._point is not None:
             self._point.close()
+
+
+def _open_timed(open_reader: Callable[[], Reader], clock: Clock, seconds: Histogram) -> Reader:
+    return timed_reader(open_reader(), clock, seconds)
 
 
 class _ReaderThread:

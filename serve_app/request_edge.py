@@ -5,7 +5,6 @@ an exception that nobody expected into a 500 without internals, and a log line w
 """
 
 import re
-from collections import Counter
 from http import HTTPStatus
 
 from fastapi import Request
@@ -13,11 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitoring.logs import get_logger
 from serve_app.problems import ApiProblem
+from serve_app.replica_figures import ReplicaFigures
 from task_queue.clock import Clock
 from task_queue.ids import new_task_id
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+#: Where in a request's scope its route is noted by those who pass FastAPI's router by.
+ROUTE_KEY = "task_queue.route"
 
 _log = get_logger("api")
 
@@ -26,12 +29,12 @@ class RequestEdge:
     """Outermost ASGI middleware.
 
     Args:
-        counts: answers by HTTP status, counted here.
+        figures: answers by HTTP status and their times by route, counted here.
     """
 
-    def __init__(self, app: ASGIApp, counts: "Counter[int]", clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, figures: ReplicaFigures, clock: Clock) -> None:
         self._app = app
-        self._counts = counts
+        self._figures = figures
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,12 +44,14 @@ class RequestEdge:
         request_id = self._request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
+        begun = self._clock.monotonic()
 
         async def send_on(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                self._counts[message["status"]] += 1
+                seconds = self._clock.monotonic() - begun
+                self._figures.count(message["status"], _route(scope), seconds)
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -66,6 +71,13 @@ class RequestEdge:
         if _REQUEST_ID.fullmatch(given):
             return bytes(given).decode("ascii")
         return new_task_id(self._clock.now())
+
+
+def _route(scope: Scope) -> str:
+    """The path as it is declared: callers cannot make new ones up."""
+    if ROUTE_KEY in scope:
+        return str(scope[ROUTE_KEY])
+    return str(getattr(scope.get("route"), "path", "other"))
 
 
 def request_id_of(request: Request) -> str:

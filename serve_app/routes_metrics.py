@@ -54,7 +54,6 @@ class MetricsRoutes:
             reading,
             await context.readers.scan(lambda reader: reader.tallies()),
             len(without_living(lost, reading)),
-            context.answers_by_status,
         )
         return _text_answer(*render_metrics(source, request.headers.get("accept", "")))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from task_queue.clock import Clock
 from task_queue.core.effects import Accepted, Answer, Effects, Grant, Moved, Refused
@@ -28,9 +28,12 @@ from task_queue.core.schedule import NextFiring
 from task_queue.core.settings import Rules
 from task_queue.core.status import Status
 from task_queue.core.task import Task, TaskSpec
+from task_queue.histogram import Histogram, sum_of
+from task_queue.latency_book import LatencyBook
 from task_queue.over_waiters import OverWaiters
 from task_queue.recent_grants import PullId, RecentGrants
-from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable
+from task_queue.replica_book import ReplicaBook, ReplicaReport
+from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, StoreReading
 from task_queue.scheduler_reading import read_machine
 from task_queue.store.protocol import StaleEpoch, Store, StoreError
 from task_queue.store.query import Pool, TaskQuery
@@ -50,6 +53,9 @@ class TurnStats(Struct):
     turns: int = 0
     commit_seconds_total: float = 0.0
     commit_seconds_last: float = 0.0
+    inserts: int = 0  #: commits that accepted tasks
+    updates: int = 0  #: other commits
+    commits: Histogram = field(default_factory=Histogram)  #: seconds
 
 
 class SchedulerParts(Struct):
@@ -91,6 +97,8 @@ class Scheduler:
         self._waiters = OverWaiters()
         self._loading: asyncio.Task[None] | None = None
         self._stats = TurnStats()
+        self._latencies = LatencyBook()
+        self._replicas = ReplicaBook(self._started_at)
         self._stopped = False
 
     # ---- life ------------------------------------------------------------------------------
@@ -227,11 +235,26 @@ class Scheduler:
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         self._ask(lambda store: store.declare(pools, task_types))
 
-    async def read(self) -> SchedulerReading:
-        stats = self._stats
-        return read_machine(
-            self._require_machine(), self._clock.now(), self._started_at, self._epoch, stats.turns,
+    async def read(self, told: ReplicaReport | None = None) -> SchedulerReading:
+        machine, now, stats = self._require_machine(), self._clock.now(), self._stats
+        if told is not None:
+            self._replicas.take(told, now)
+        reading = read_machine(
+            machine, now, self._started_at, self._epoch, stats.turns,
             stats.commit_seconds_total, stats.commit_seconds_last,
+        )  # fmt: skip
+        reading.latencies = self._latencies.queues
+        reading.replicas = self._replicas.sums
+        reading.store = self._store_reading(now)
+        return reading
+
+    def _store_reading(self, now: float) -> StoreReading:
+        stats, asked = self._stats, self._replicas.sums.query_seconds
+        in_use, available = self._replicas.connections(now)
+        # The scheduler's own connection works only during a turn, when nobody can look.
+        return StoreReading(
+            stats.inserts, stats.updates, sum(asked.counts), sum_of((stats.commits, asked)),
+            in_use, available + 1,
         )  # fmt: skip
 
     def prune(self, finished_before: float, limit: int) -> int:
@@ -277,6 +300,7 @@ class Scheduler:
         else:
             self._grants.take(fx.grants, machine.workers)
             self._answer(inbox, fx)
+            self._latencies.take(fx.changes.ended, self._now)
             self._parts.on_turn(fx, self._now)
             self._arm_timer(machine)
 
@@ -294,6 +318,11 @@ class Scheduler:
             store.commit(fx.changes)
             self._stats.commit_seconds_last = self._clock.monotonic() - before
             self._stats.commit_seconds_total += self._stats.commit_seconds_last
+            self._stats.commits.add(self._stats.commit_seconds_last)
+            if fx.changes.inserted:
+                self._stats.inserts += 1
+            else:
+                self._stats.updates += 1
 
     def _answer(self, inbox: list[tuple[Event, asyncio.Future[Answer]]], fx: Effects) -> None:
         for (_, future), answer in zip(inbox, fx.answers, strict=True):

@@ -7,13 +7,16 @@ process. Whoever depends on this file can be tested with the first and run with 
 from collections.abc import Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
 from task_queue.core.worker import WorkerInfo
 from task_queue.errors import TaskQueueError
+from task_queue.histogram import Histogram
+from task_queue.latency_book import QueueLatencies
+from task_queue.replica_book import ReplicaCounts, ReplicaReport
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskType
 
@@ -45,6 +48,30 @@ class WorkerReading(Struct):
     busy_seconds: float
 
 
+class NodeReading(Struct):
+    """One machine, now. Bytes are counted since it started."""
+
+    node: str  #: host name
+    cpu_percent: float
+    memory_percent: float
+    disk_percent: float  #: of the file system of "/"
+    network_in_bytes: int
+    network_out_bytes: int
+    disk_read_bytes: int
+    disk_write_bytes: int
+
+
+class StoreReading(Struct):
+    """The scheduler's and all replicas' dealings with the store, since the scheduler started."""
+
+    inserts: int = 0  #: commits that accepted tasks
+    updates: int = 0  #: other commits
+    selects: int = 0  #: questions
+    seconds: Histogram = field(default_factory=Histogram)
+    connections_in_use: int = 0
+    connections_available: int = 0
+
+
 class SchedulerReading(Struct):
     """The scheduler, now: what metrics, health and the autoscaler look at."""
 
@@ -57,6 +84,11 @@ class SchedulerReading(Struct):
     turns: int
     commit_seconds_total: float
     commit_seconds_last: float
+    #: Since the scheduler started, by queue.
+    latencies: dict[str, QueueLatencies] = field(default_factory=dict)
+    replicas: ReplicaCounts = field(default_factory=ReplicaCounts)  #: all replicas of the API
+    store: StoreReading = field(default_factory=StoreReading)
+    nodes: list[NodeReading] = field(default_factory=list)
 
 
 class SchedulerApi(Protocol):
@@ -92,4 +124,9 @@ class SchedulerApi(Protocol):
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         """Say which worker pools there are, and which tasks they know."""
 
-    async def read(self) -> SchedulerReading: ...
+    async def read(self, told: ReplicaReport | None = None) -> SchedulerReading:
+        """The scheduler, now.
+
+        Args:
+            told: what an API process has counted; it is in the reading.
+        """

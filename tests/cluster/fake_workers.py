@@ -84,7 +84,7 @@ class FakeScheduler:
         info = WorkerInfo(order.worker_id, order.incarnation, order.pool, ("*",), 2)
         self.workers[order.worker_id] = WorkerReading(info, 0.0, [], 0, 0, 0.0)
 
-    async def read(self) -> SchedulerReading:
+    async def read(self, told: object = None) -> SchedulerReading:
         self.reads += 1
         if self.read_errors:
             raise self.read_errors.pop(0)

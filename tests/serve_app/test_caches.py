@@ -101,7 +101,7 @@ class TestReaders:
             opened.append(MemoryStore())
             return opened[-1]
 
-        readers = Readers(open_reader)
+        readers = Readers(open_reader, FakeClock())
         assert readers.connections() == (0, 0)
         assert readers.point is readers.point
         threads = [await readers.scan(lambda _: threading.get_ident()) for _ in range(3)]
@@ -112,7 +112,7 @@ class TestReaders:
         readers.close()
 
     async def test_a_question_under_way_is_an_active_connection(self) -> None:
-        readers = Readers(MemoryStore)
+        readers = Readers(MemoryStore, FakeClock())
         asked, release = threading.Event(), threading.Event()
 
         def slow(_: object) -> None:
@@ -134,7 +134,7 @@ class TestReaders:
                 raise errors.pop()
             return MemoryStore()
 
-        readers = Readers(open_reader)
+        readers = Readers(open_reader, FakeClock())
         with pytest.raises(StoreError):
             _ = readers.point
         assert readers.point.tallies() == []

@@ -44,7 +44,7 @@ def store() -> CountingStore:
 
 @pytest.fixture
 def destinations(store: CountingStore, clock: FakeClock) -> Destinations:
-    return Destinations(Catalogue(Readers(lambda: store), clock))
+    return Destinations(Catalogue(Readers(lambda: store, clock), clock))
 
 
 def good(found: Any) -> Destination:

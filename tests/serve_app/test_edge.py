@@ -115,7 +115,7 @@ class TestProblems:
         self, make_world: MakeWorld, capfd: pytest.CaptureFixture[str]
     ) -> None:
         class Buggy(Between):
-            async def read(self) -> None:
+            async def read(self, told: object = None) -> None:
                 raise RuntimeError("the secret is 42")
 
         world = await make_world(scheduler=Buggy)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 class SilentScheduler(Between):
     """Takes a question and never answers."""
 
-    async def read(self) -> None:
+    async def read(self, told: object = None) -> None:
         await asyncio.Event().wait()
 
 

@@ -1,0 +1,41 @@
+"""What this API process counts of itself, for the sums over all replicas."""
+
+from msgspec import Struct, field
+
+from serve_app.readers import Readers
+from task_queue.clock import Clock
+from task_queue.histogram import Histogram
+from task_queue.ids import new_task_id
+from task_queue.replica_book import ReplicaCounts, ReplicaReport
+
+
+class ReplicaFigures(Struct):
+    """Growing counts since this process began; the edge and the readers add to them."""
+
+    replica: str  #: new with every process
+    started_at: float  #: seconds since the epoch
+    answers: dict[str, int] = field(default_factory=dict)  #: by HTTP status
+    routes: dict[str, Histogram] = field(default_factory=dict)  #: seconds to the answer's head
+
+    @classmethod
+    def begun(cls, clock: Clock) -> "ReplicaFigures":
+        """Those of a process that starts now."""
+        now = clock.now()
+        return cls(new_task_id(now), now)
+
+    def count(self, status: int, route: str, seconds: float) -> None:
+        """Count an answer; `route` is a path of the API as it is declared, not as it was asked."""
+        key = str(status)
+        self.answers[key] = self.answers.get(key, 0) + 1
+        histogram = self.routes.get(route)
+        if histogram is None:
+            histogram = self.routes[route] = Histogram()
+        histogram.add(seconds)
+
+    def report(self, readers: Readers) -> ReplicaReport:
+        """What the scheduler is told."""
+        active, _ = readers.connections()
+        counts = ReplicaCounts(self.answers, self.routes, readers.query_seconds())
+        return ReplicaReport(
+            self.replica, self.started_at, counts, active, max(0, readers.most - active)
+        )

@@ -1,0 +1,78 @@
+"""What the replicas of the API counted, summed where every replica can read it.
+
+A replica tells its whole counts again and again; what is new since its last word is added. A
+replica that is older than this scheduler has told its first counts to an earlier one: they are
+where counting begins. So a sum starts at zero with the scheduler and never falls, which is what
+`rate()` expects, and the counts of a replica that died stay in it.
+"""
+
+from msgspec import Struct, field
+
+from task_queue.histogram import Histogram, sum_of
+
+#: A replica that has told nothing for so long has no connections any more.
+_GONE_SECONDS = 30.0
+
+
+class ReplicaCounts(Struct):
+    """Growing counts of one API process since it began."""
+
+    answers: dict[str, int] = field(default_factory=dict)  #: by HTTP status
+    routes: dict[str, Histogram] = field(default_factory=dict)  #: seconds to the answer's head
+    query_seconds: Histogram = field(default_factory=Histogram)  #: questions to the store
+
+
+class ReplicaReport(Struct):
+    """What one API process tells of itself."""
+
+    replica: str  #: new with every process
+    started_at: float  #: seconds since the epoch
+    counts: ReplicaCounts
+    connections_in_use: int
+    connections_available: int
+
+
+class ReplicaBook:
+    """Sums of all replicas.
+
+    Args:
+        started_at: when counting began here, in seconds since the epoch.
+    """
+
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
+        self._last: dict[str, tuple[float, ReplicaReport]] = {}
+        self.sums = ReplicaCounts()
+
+    def take(self, report: ReplicaReport, now: float) -> None:
+        """Add what is new; a report that was delayed and is older than the last adds nothing."""
+        known = self._last.get(report.replica)
+        if known is not None:
+            before = known[1].counts
+        elif report.started_at < self._started_at:
+            before = report.counts
+        else:
+            before = ReplicaCounts()
+        if sum(report.counts.answers.values()) < sum(before.answers.values()):
+            return
+        self._add(report.counts, before)
+        self._last[report.replica] = (now, report)
+
+    def connections(self, now: float) -> tuple[int, int]:
+        """(in use, available) of the replicas that were heard of lately."""
+        fresh = [told for at, told in self._last.values() if now - at < _GONE_SECONDS]
+        return (
+            sum(told.connections_in_use for told in fresh),
+            sum(told.connections_available for told in fresh),
+        )
+
+    def _add(self, counts: ReplicaCounts, before: ReplicaCounts) -> None:
+        sums = self.sums
+        for status, count in counts.answers.items():
+            new = count - before.answers.get(status, 0)
+            sums.answers[status] = sums.answers.get(status, 0) + new
+        for route, histogram in counts.routes.items():
+            new_ones = histogram.since(before.routes.get(route, Histogram()))
+            sums.routes[route] = sum_of((sums.routes.get(route, Histogram()), new_ones))
+        new_queries = counts.query_seconds.since(before.query_seconds)
+        sums.query_seconds = sum_of((sums.query_seconds, new_queries))

@@ -1,0 +1,111 @@
+"""docs/metrics.md lists what a scrape shows, and nothing else; every replica shows the same."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from monitoring.node_figures import read_node
+from serve_app.api import build_api
+from task_queue.settings import PoolSettings, Settings
+from tests.serve_app.api_world import Between, World
+from tests.serve_app.conftest import MakeWorld
+
+pytestmark = pytest.mark.anyio
+
+_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+_ROW = re.compile(r"\| `([\w:]+)` \| (\w+) \|([^|]*)\|")
+_OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}
+_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+class OnOneMachine(Between):
+    """The scheduler as its actor shows it: with the figures of this machine."""
+
+    async def read(self, told: object = None) -> Any:
+        reading = await self.real.read(told)
+        reading.nodes = [read_node()]
+        return reading
+
+
+def listed() -> dict[str, tuple[str, frozenset[str]]]:
+    """Series to (type, labels), as the page has them; those of Redis need a Redis."""
+    rows = _ROW.findall(_PAGE.read_text("utf-8"))
+    found = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    return {name: row for name, row in found.items() if not name.startswith("redis:")}
+
+
+def scraped(text: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Series to (type, labels), as a scrape has them."""
+    types = dict(re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE))
+    found = {}
+    for name, labels in re.findall(r"^([\w:]+)(?:{(.*)})? \S+$", text, re.MULTILINE):
+        histogram = re.sub(r"_(bucket|count|sum)$", "", name)
+        series = histogram if types.get(histogram) == "histogram" else name
+        names = set(re.findall(r'(\w+)="', labels)) - {"le"}
+        found[series] = (types[series], frozenset(names))
+    return found
+
+
+async def busy(world: World) -> None:
+    """Something of everything."""
+    await world.worker()
+    await world.complete(await world.submit())
+    await world.submit()
+
+
+async def test_the_page_and_a_scrape_agree_both_ways(make_world: MakeWorld) -> None:
+    world = await make_world(scheduler=OnOneMachine)
+    await busy(world)
+    assert scraped((await world.http.get("/metrics")).text) == listed()
+
+
+async def test_exemplars_lead_to_traces_in_openmetrics_only(world: World) -> None:
+    await world.worker()
+    headers = {"traceparent": f"00-{_TRACE}-00f067aa0ba902b7-01"}
+    answer = await world.http.post("/api/v1/tasks", json={"name": "shop.collect"}, headers=headers)
+    await world.complete(answer.json()["task_id"])
+    world.clock.advance(1)
+    text = (await world.http.get("/metrics", headers=_OPENMETRICS)).text
+    parse: Any = text_string_to_metric_families
+    families = {family.name: family for family in parse(text)}
+    for name in ("task_queue:processing_time_seconds", "task_queue_end_to_end_seconds"):
+        traces = [s.exemplar.labels for s in families[name].samples if s.exemplar]
+        assert traces == [{"trace_id": _TRACE}]
+    assert _TRACE not in (await world.http.get("/metrics")).text
+
+
+async def test_every_replica_shows_the_answers_of_all(world: World) -> None:
+    other = build_api(
+        world.scheduler, lambda: world.store, Settings(pools={"cpu": PoolSettings()}),
+        world.clock, "1.2.3",
+    )  # fmt: skip
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(other), base_url="http://other.test:8000"
+    ) as http:
+        for _ in range(3):
+            await http.get("/api/v1/tasks")
+            await world.http.get("/api/v1/tasks")
+        texts = []
+        for client in (http, world.http, http):
+            world.clock.advance(1)
+            texts.append((await client.get("/metrics")).text)
+    route = 'task_queue_api_request_seconds_count{route="/api/v1/tasks"} 6.0'
+    assert [route in text for text in texts] == [False, True, True]
+    # A scrape is counted when it is answered: the first is told by the third.
+    answers = [
+        re.findall(r'^api:requests{status="200"} (.*)$', text, re.MULTILINE) for text in texts
+    ]
+    assert answers == [["3.0"], ["6.0"], ["7.0"]]
+
+
+async def test_paths_that_callers_make_up_are_one_route(world: World) -> None:
+    for n in range(20):
+        await world.http.get(f"/no/such/path/{n}")
+        await world.http.get(f"/api/v1/tasks/{n}")
+    text = (await world.http.get("/metrics")).text
+    assert 'task_queue_api_request_seconds_count{route="other"} 20.0' in text
+    assert 'task_queue_api_request_seconds_count{route="/api/v1/tasks/{task_id}"} 20.0' in text
