@@ -32,10 +32,9 @@ class OnOneMachine(Between):
 
 
 def listed() -> dict[str, tuple[str, frozenset[str]]]:
-    """Series to (type, labels), as the page has them; those of Redis need a Redis."""
+    """Series to (type, labels), as the page has them."""
     rows = _ROW.findall(_PAGE.read_text("utf-8"))
-    found = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
-    return {name: row for name, row in found.items() if not name.startswith("redis:")}
+    return {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
 def scraped(text: str) -> dict[str, tuple[str, frozenset[str]]]:
