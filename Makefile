@@ -10,7 +10,7 @@ CONFIG ?= configs/local.yaml
 
 # Debian packages that the tests need are named here, and asked for nowhere else.
 # chromium: the web console is read in a real browser.
-SYSTEM_PACKAGES := chromium
+SYSTEM_PACKAGES := chromium postgresql
 # Of `make bench-peers` only.
 PEERS_SYSTEM_PACKAGES := redis-server postgresql
 PEERS := .task-queue/peers-venv

@@ -1,4 +1,4 @@
-"""`python -m cluster up|down|status|url CONFIG`: the operator's command line."""
+"""`python -m cluster up|down|status|url|migrate CONFIG`: the operator's command line."""
 
 import os
 import sys
@@ -10,6 +10,7 @@ import click
 from cluster.api_url import api_url
 from cluster.health import NoHealth, read_health
 from cluster.local_ray import ON_LOOPBACK, auth_environment
+from cluster.migrate import migrate_store
 from cluster.record import state_folder
 from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings, load_settings
@@ -70,6 +71,14 @@ def status(config: Path) -> None:
 def url(config: Path) -> None:
     """Print where the HTTP API of CONFIG is, for TASK_QUEUE_URL."""
     click.echo(api_url(_load(config)))
+
+
+@main.command()
+@_CONFIG
+def migrate(config: Path) -> None:
+    """Bring the PostgreSQL database of CONFIG to this version's schema, ahead of `up`."""
+    applied = migrate_store(_load(config))
+    click.echo("\n".join(f"applied {name}" for name in applied) or "nothing to do")
 
 
 def _load(config: Path) -> Settings:

@@ -25,7 +25,7 @@ from benchmarks.peers.broker import Broker
 from benchmarks.peers.figures import Figures
 from benchmarks.peers.ours import ours
 from benchmarks.peers.own_process import own_process
-from benchmarks.peers.private_postgres import private_postgres
+from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
 from benchmarks.peers.private_redis import private_redis
 from benchmarks.peers.summary import Summary
 from benchmarks.peers.table import table
@@ -35,7 +35,7 @@ _PYTHON = ROOT / ".task-queue/peers-venv/bin/python"
 _RESULT = ROOT / ".task-queue/benchmarks/bench_peers.json"
 _MOST_SECONDS = 1_800  # for one peer; measure.py has tighter limits for its steps
 
-_PEERS: dict[str, tuple[str, Callable[[], AbstractContextManager[Broker]]]] = {
+_PEERS: dict[str, tuple[str, Callable[[], AbstractContextManager[Broker | PrivatePostgres]]]] = {
     "celery": ("CeleryPeer", private_redis),
     "dramatiq": ("DramatiqPeer", private_redis),
     "huey": ("HueyPeer", private_redis),

@@ -7,11 +7,10 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.broker import Broker
 from benchmarks.peers.free_port import free_port
 from benchmarks.peers.own_process import own_process
 from benchmarks.peers.wait_until_ready import wait_until_ready
@@ -19,30 +18,70 @@ from benchmarks.peers.wait_until_ready import wait_until_ready
 _DURABLE = ("-c", "fsync=on", "-c", "synchronous_commit=on")  # the defaults, said aloud
 
 
+class PrivatePostgres:
+    """A server that can be killed and started again, with its data and at its place."""
+
+    name = "postgresql"
+
+    def __init__(self, programs: Path, folder: Path, options: dict[str, Any]) -> None:
+        self._programs, self._folder, self._options = programs, folder, options
+        self._port, self._password = free_port(), secrets.token_hex()
+        self._process = ExitStack()
+        self._pid = 0
+        self.version = _version(programs)
+        _make_database(programs, folder, self._password, options)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/postgres"
+
+    @property
+    def programs(self) -> Path:
+        """The folder with pg_dump and the others."""
+        return self._programs
+
+    def start(self) -> None:
+        command = [
+            str(self._programs / "postgres"), "-D", str(self._folder / "data"),
+            "-p", str(self._port), "-h", "127.0.0.1", "-k", "", *_DURABLE,
+        ]  # fmt: skip
+        log = self._folder / "log"
+        process = self._process.enter_context(
+            own_process(command, log, stop=signal.SIGINT, **self._options)
+        )
+        self._pid = process.pid
+        wait_until_ready(process, lambda: _answers(self._programs, self._port))
+
+    def kill(self) -> None:
+        """End the server and all its processes at once, as a crash of its machine does."""
+        os.killpg(self._pid, signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        self._process.close()
+
+
 @contextmanager
-def private_postgres() -> Iterator[Broker]:
-    """An empty database. Every commit is on disk when it returns.
+def private_postgres() -> Iterator[PrivatePostgres]:
+    """A server with an empty database. Every commit is on disk when it returns.
 
     Raises:
         FileNotFoundError: PostgreSQL is not installed.
     """
     programs = _programs()
     with tempfile.TemporaryDirectory(prefix="tq-postgres-") as name:
-        folder, port, password = Path(name), free_port(), secrets.token_hex()
+        folder = Path(name)
         # The server refuses to run as root; Debian's package has made a user for it.
         options: dict[str, Any] = {"cwd": folder}
         if os.geteuid() == 0:
             options |= {"user": "postgres", "group": "postgres", "extra_groups": []}
             shutil.chown(folder, "postgres", "postgres")
-        _make_database(programs, folder, password, options)
-        server = [
-            str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port),
-            "-h", "127.0.0.1", "-k", "", *_DURABLE,
-        ]  # fmt: skip
-        with own_process(server, folder / "log", stop=signal.SIGINT, **options) as process:
-            wait_until_ready(process, lambda: _answers(programs, port))
-            url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
-            yield Broker("postgresql", _version(programs), url)
+        server = PrivatePostgres(programs, folder, options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def _programs() -> Path:

@@ -40,7 +40,7 @@ _ALLOWED = {
 
 #: Keys, at any depth, whose values are not for logs.
 _SECRET_KEYS = frozenset({"sha256", "api_keys", "env"})
-_PASSWORD = re.compile(r"(?<=://)[^/]*@")
+_PASSWORD = re.compile(r"(?<=://)[^/]*(?=@)|(?<=password=)[^&\s]*")
 _VALUE_CHARACTERS = 80
 
 #: Where a value was written: "configs/local.yaml:12" or the variable's name.
@@ -109,7 +109,7 @@ def _shown(value: object, path: KeyPath) -> str:
     if value and isinstance(value, list | tuple):
         return "a list"
     if isinstance(value, str):
-        return f"'{_shortened(_plain(_PASSWORD.sub('***@', value)))}'"
+        return f"'{_shortened(_plain(_PASSWORD.sub('***', value)))}'"
     return _shortened(json.dumps(value, default=repr))
 
 

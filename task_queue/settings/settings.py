@@ -7,6 +7,7 @@ that the core also has are taken from there, so that there is one truth.
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
@@ -40,7 +41,8 @@ _OBJECT_STORE_BYTES_MIN = 75 * 1024 * 1024
 class StoreSettings(Section):
     """Where tasks are kept."""
 
-    #: sqlite:///path/to/queue.db (absolute after loading), or memory: which forgets, for tests.
+    #: sqlite:///path/to/queue.db (absolute after loading), postgresql://user:password@host:port/
+    #: database, or memory: which forgets, for tests.
     url: str = "sqlite:///.task-queue/queue.db"
 
     @field_validator("url")
@@ -48,13 +50,29 @@ class StoreSettings(Section):
     def _is_supported(cls, url: str, info: ValidationInfo) -> str:
         if url == "memory:":
             return url
-        if url.startswith(("postgres:", "postgresql:", "postgresql+")):
-            raise ValueError("PostgreSQL is not supported yet: give sqlite:///path/to/queue.db")
+        if url.startswith("postgres"):
+            return _postgres_url(url)
         path = url.removeprefix(_SQLITE)
         if path == url or not path or path.endswith("/") or "\0" in path:
-            raise ValueError("give sqlite:///path/to/queue.db, or memory: for tests")
+            raise ValueError(
+                "give sqlite:///path/to/queue.db, postgresql://user:password@host/database, "
+                "or memory: for tests"
+            )
         directory = working_directory(info)
         return url if directory is None else f"{_SQLITE}{(directory / path).absolute()}"
+
+
+def _postgres_url(url: str) -> str:
+    """The URL, if it names a database."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname or "host=" in parts.query) and bool(parts.path.strip("/"))
+        there = named and parts.scheme in ("postgresql", "postgres") and parts.port != 0
+    except ValueError:  # what urllib says may show the password
+        there = False
+    if not there or "\0" in url:
+        raise ValueError("give postgresql://user:password@host:port/database")
+    return url
 
 
 class ApiKey(Section):

@@ -13,7 +13,9 @@ ZEROS = "0" * 64
 
 REFUSED = [
     # store
-    ("store: {url: postgresql://db/queue}", "store.url: .*PostgreSQL is not supported yet"),
+    ("store: {url: 'postgresql://u@h'}", "store.url: .*give postgresql://user:password@host"),
+    ("store: {url: 'postgresql+x://h/d'}", "store.url: .*give postgresql://user:password@host"),
+    ("store: {url: 'postgresql://h:x/d'}", "store.url: .*give postgresql://user:password@host"),
     ("store: {url: mysql://db}", "store.url: 'mysql://db': give sqlite:///"),
     ("store: {url: 'sqlite:///'}", "store.url: .*give sqlite:///path"),
     ("store: {url: 'sqlite:///folder/'}", "store.url: .*give sqlite:///path"),
@@ -161,8 +163,13 @@ def test_plain_api_key_is_refused_without_being_shown(complaints: Any) -> None:
     assert "hunter2" not in line
 
 
-def test_password_in_a_store_url_is_not_shown(complaints: Any) -> None:
-    [line] = complaints("store: {url: 'postgresql://me:hunter2@db/queue'}")
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql+x://me:hunter2@db/queue", "mysql://db/queue?user=me&password=hunter2&x=y"],
+    ids=["before-the-host", "among-the-options"],
+)
+def test_password_in_a_store_url_is_not_shown(complaints: Any, url: str) -> None:
+    [line] = complaints(f"store: {{url: '{url}'}}")
     assert "db/queue" in line
     assert "hunter2" not in line
 

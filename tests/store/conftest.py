@@ -1,17 +1,57 @@
 """Every store that there is, empty, with its connections closed in the end."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
 from task_queue.store.protocol import Store
-from tests.store.databases import KINDS, Database
+from tests.store.databases import KINDS, Database, NewPostgres
+
+
+@pytest.fixture(scope="session")
+def start_postgres() -> Iterator[Callable[[], PrivatePostgres]]:
+    """Starts a server of the test's own, on the loopback interface; all end with the session."""
+    with ExitStack() as servers:
+
+        def start() -> PrivatePostgres:
+            try:
+                return servers.enter_context(private_postgres())
+            except FileNotFoundError as error:
+                if "CI" in os.environ:
+                    raise
+                pytest.skip(str(error))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def new_postgres(start_postgres: Callable[[], PrivatePostgres]) -> NewPostgres:
+    """Empty schemas of one server, which is started when the first is asked for."""
+    servers: list[PrivatePostgres] = []
+    numbers = count(1)
+
+    def new() -> str:
+        if not servers:
+            servers.append(start_postgres())
+        url, schema = servers[0].url, f"test_{next(numbers)}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
+        return f"{url}?options=-csearch_path%3D{schema}"
+
+    return new
 
 
 @pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    made = KINDS[request.param](tmp_path)
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, new_postgres: NewPostgres
+) -> Iterator[Database]:
+    made = KINDS[request.param](tmp_path, new_postgres)
     yield made
     made.close()
 

@@ -14,10 +14,15 @@ from task_queue.core.task import Report, Task, TaskError, TaskSpec
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
 from task_queue.store.memory import MemoryStore
+from task_queue.store.postgres import PostgresStore
+from task_queue.store.postgres_reader import PostgresReader
 from task_queue.store.protocol import Reader, Store
 from task_queue.store.query import TaskQuery
 from task_queue.store.sqlite import SqliteStore
 from task_queue.store.sqlite_reader import SqliteReader
+
+#: Makes an empty PostgreSQL database and gives its URL.
+NewPostgres = Callable[[], str]
 
 NOW = 1_700_000_000.0
 
@@ -47,20 +52,27 @@ class Database:
             reader.close()
 
 
-def _memory(_folder: Path) -> Database:
+def _memory(_folder: Path, _new_postgres: NewPostgres) -> Database:
     store = MemoryStore()
     return Database(store.connect, store.connect)
 
 
-def _sqlite(folder: Path) -> Database:
+def _sqlite(folder: Path, _new_postgres: NewPostgres) -> Database:
     path = folder / "queue.db"
     return Database(lambda: SqliteStore(path), lambda: SqliteReader(path))
 
 
+def _postgres(_folder: Path, new_postgres: NewPostgres) -> Database:
+    url = new_postgres()
+    PostgresStore(url).close()  # a reader finds the tables
+    return Database(lambda: PostgresStore(url), lambda: PostgresReader(url))
+
+
 #: Every store that there is runs the suite: one line for each.
-KINDS: dict[str, Callable[[Path], Database]] = {
+KINDS: dict[str, Callable[[Path, NewPostgres], Database]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "postgres": _postgres,
 }
 
 

@@ -17,6 +17,7 @@ from tests.store.databases import (
     KINDS,
     NOW,
     Database,
+    NewPostgres,
     a_task,
     a_worker,
     an_ending,
@@ -115,9 +116,11 @@ def _naive(task: Task, query: TaskQuery) -> bool:
 
 @pytest.fixture(scope="module", params=KINDS)
 def populated(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    new_postgres: NewPostgres,
 ) -> Iterator[tuple[Reader, list[Task]]]:
-    database = KINDS[request.param](tmp_path_factory.mktemp("populated"))
+    database = KINDS[request.param](tmp_path_factory.mktemp("populated"), new_postgres)
     tasks = _population()
     writer = database.writer()
     writer.take_over()

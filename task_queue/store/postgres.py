@@ -1,0 +1,173 @@
+"""The durable store for more than one machine: a PostgreSQL database.
+
+A turn of the scheduler is one transaction and one round trip: all its statements are sent in a
+pipeline, and its end commits them. Nothing is locked between commits. What keeps a second writer
+out is the epoch, which the first statement of every transaction compares (`fence` in the schema).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from task_queue.core.effects import Changes
+from task_queue.core.machine import Loaded
+from task_queue.core.status import TERMINAL, Status
+from task_queue.store.postgres_column import Column
+from task_queue.store.postgres_connection import errors
+from task_queue.store.postgres_migrations import migrate
+from task_queue.store.postgres_query import select
+from task_queue.store.postgres_reader import PostgresReader, stored_task
+from task_queue.store.postgres_statements import statements_of
+from task_queue.store.postgres_text import plain, stored
+from task_queue.store.protocol import StoreError
+from task_queue.store.query import Pool
+from task_queue.tasks import TaskType
+
+_LIVE = frozenset(Status) - TERMINAL
+#: Other writers that are in the middle of a commit, if only because they were stopped there.
+_END_OLDER = (
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+    "AND classid = 7461936 AND objid = 'meta'::regclass AND pid <> pg_backend_pid() "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_DOOMED = (
+    f"SELECT seq FROM states WHERE seq = ANY (%s) AND status IN "
+    f"({', '.join(repr(status.value) for status in sorted(TERMINAL))}) "
+    "UNION ALL SELECT seq FROM completed WHERE seq = ANY (%s)"
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class PostgresStore(PostgresReader):
+    """Store and Reader over one connection. A lost connection is not made again: open another."""
+
+    _read_only = False
+    _application = "task-queue writer"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._epoch = 0
+        try:
+            migrate(self._connection)
+        except StoreError:
+            self._connection.close()
+            raise
+
+    def take_over(self) -> int:
+        with errors("take over"), self._connection.transaction():
+            self._connection.execute("SET LOCAL lock_timeout = '10s'")
+            self._connection.execute(_END_OLDER)
+            self._connection.execute(
+                "SELECT pg_advisory_xact_lock(7461936, 'meta'::regclass::oid::integer)"
+            )
+            row = self._connection.execute(
+                "INSERT INTO meta VALUES ('epoch', 1) "
+                "ON CONFLICT (key) DO UPDATE SET value = meta.value + 1 RETURNING value"
+            ).fetchone()
+        assert row is not None
+        self._epoch = int(row[0])
+        return self._epoch
+
+    def check_writable(self) -> None:
+        with self._writing():
+            self._connection.execute(
+                "INSERT INTO meta VALUES ('checks', 1) "
+                "ON CONFLICT (key) DO UPDATE SET value = meta.value + 1"
+            )
+
+    def load(self) -> Loaded:
+        tasks = [
+            stored_task(row[1:], row[0])
+            for row in self._rows(select(_LIVE, "true", arguments=True))
+        ]
+        tasks.sort(key=lambda task: task.seq)
+        ((last_seq,),) = self._rows(
+            "SELECT greatest((SELECT max(seq) FROM tasks), "
+            "(SELECT value FROM meta WHERE key = 'last_seq'), 0)"
+        )
+        paused = [plain(queue) for (queue,) in self._rows("SELECT queue FROM queues WHERE paused")]
+        workers = self.workers()
+        living = [worker for worker in workers if worker.ended_at is None]
+        restarts = {w.worker_id: w.restarts + 1 for w in workers if w.ended_at is not None}
+        return Loaded(tasks, last_seq + 1, sorted(paused), living, self.schedules(), restarts)
+
+    def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
+        rows = self._rows(
+            "SELECT id, id FROM tasks WHERE id = ANY (%s) "
+            "UNION ALL SELECT idempotency_key, id FROM tasks WHERE idempotency_key = ANY (%s)",
+            (Column("text", list(map(stored, ids))), Column("text", list(map(stored, keys)))),
+        )
+        return {plain(key): plain(task_id) for key, task_id in rows}
+
+    def commit(self, changes: Changes) -> None:
+        with self._writing():
+            for sql, values in statements_of(changes):
+                self._connection.execute(sql.encode(), values)
+
+    def delete(self, seqs: Sequence[int]) -> int:
+        doomed = [seq for (seq,) in self._rows(_DOOMED, (Column("bigint", seqs),) * 2)]
+        with self._writing():
+            self._forget(doomed)
+        return len(doomed)
+
+    def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
+        with self._writing():
+            self._connection.execute("DELETE FROM pools")
+            for table, described in (("pools", pools), ("task_types", task_types)):
+                self._connection.execute(
+                    f"INSERT INTO {table} SELECT * FROM unnest(%s, %s) ON CONFLICT (name) "
+                    f"DO UPDATE SET {table[:-1]} = excluded.{table[:-1]}".encode(),
+                    (
+                        Column("text", [stored(one.name) for one in described]),
+                        Column("bytea", [_encode(one) for one in described]),
+                    ),
+                )
+
+    def prune(self, now: float, finished_before: float, limit: int) -> int:
+        stale, old = [], []
+        for table in ("states", "completed"):
+            stale.append(
+                [seq for (seq,) in self._rows(
+                    f"SELECT seq FROM {table} WHERE result_until <= %s "
+                    "ORDER BY result_until LIMIT %s", (now, limit))]
+            )  # fmt: skip
+            old += [
+                seq for (seq,) in self._rows(
+                    f"SELECT seq FROM {table} WHERE finished_at < %s ORDER BY finished_at LIMIT %s",
+                    (finished_before, limit))
+            ]  # fmt: skip
+        with self._writing():
+            for table, seqs in zip(("states", "completed"), stale, strict=True):
+                self._connection.execute(
+                    f"UPDATE {table} SET result_until = NULL, result = NULL "
+                    "WHERE seq = ANY (%s)".encode(),
+                    (Column("bigint", seqs),),
+                )
+            self._forget(old)
+        return sum(map(len, stale)) + len(old)
+
+    def _forget(self, seqs: list[int]) -> None:
+        # A seq is never given out twice, even when the newest task is deleted.
+        self._connection.execute(
+            "INSERT INTO meta SELECT 'last_seq', coalesce(max(seq), 0) FROM tasks "
+            "ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value)"
+        )
+        for table in ("tasks", "states", "completed", "logs", "timeline"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE seq = ANY (%s)".encode(), (Column("bigint", seqs),)
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction in one round trip: a pipeline commits when it ends."""
+        with errors("save"), self._connection.pipeline():
+            self._connection.execute("SELECT fence(%s)", (self._epoch,))
+            yield
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        # The base connects again by itself. A writer must not: it would have to take over again.
+        with errors("read"):
+            return self._ask(sql, values)

@@ -1,0 +1,75 @@
+"""One column of many rows, as the binary array that `unnest` takes.
+
+psycopg adapts any list, element by element in Python; here the type is known beforehand.
+"""
+
+from collections.abc import Sequence
+from struct import pack
+from typing import Any, Literal
+
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper, PyFormat
+from psycopg.pq import Format
+
+Kind = Literal["bigint", "integer", "double precision", "boolean", "text", "bytea"]
+
+#: Of a fixed size: the type's OID, the array's, struct's letter, bytes.
+_FIXED: dict[str, tuple[int, int, str, int]] = {
+    "bigint": (20, 1016, "q", 8),
+    "integer": (23, 1007, "i", 4),
+    "double precision": (701, 1022, "d", 8),
+    "boolean": (16, 1000, "?", 1),
+}
+_VARIABLE: dict[str, tuple[int, int]] = {"text": (25, 1009), "bytea": (17, 1001)}
+_NULL = b"\xff\xff\xff\xff"
+
+
+class Column:
+    """Values of one type, or None."""
+
+    __slots__ = ("kind", "values")
+
+    def __init__(self, kind: Kind, values: Sequence[Any]) -> None:
+        self.kind = kind
+        self.values = values
+
+    def encoded(self) -> bytes:
+        """PostgreSQL's binary format of a one-dimensional array."""
+        values, count = self.values, len(self.values)
+        if self.kind in _FIXED:
+            oid, _, letter, size = _FIXED[self.kind]
+            if None not in values:
+                flat: list[Any] = [size] * (2 * count)
+                flat[1::2] = values
+                return _header(0, oid, count) + pack(">" + ("i" + letter) * count, *flat)
+            form = ">i" + letter
+            parts = [_NULL if value is None else pack(form, size, value) for value in values]
+        else:
+            oid = _VARIABLE[self.kind][0]
+            raws = [v.encode() if isinstance(v, str) else v for v in values]
+            parts = [_NULL if raw is None else pack(">i", len(raw)) + raw for raw in raws]
+        return _header(1, oid, count) + b"".join(parts)
+
+
+def _header(may_hold_null: int, oid: int, count: int) -> bytes:
+    return pack(">iiiii", 1, may_hold_null, oid, count, 1) if count else pack(">iii", 0, 0, oid)
+
+
+class ColumnDumper(Dumper):
+    """Tells psycopg of Column."""
+
+    format = Format.BINARY
+
+    def __init__(self, cls: type, context: Any = None, *, oid: int = 0) -> None:
+        super().__init__(cls, context)
+        self.oid = oid
+
+    def get_key(self, obj: Column, format: PyFormat) -> Any:  # noqa: ARG002  psycopg's signature
+        return (self.cls, obj.kind)
+
+    def upgrade(self, obj: Column, format: PyFormat) -> "ColumnDumper":  # noqa: ARG002  as above
+        oid = _FIXED[obj.kind][1] if obj.kind in _FIXED else _VARIABLE[obj.kind][1]
+        return ColumnDumper(self.cls, oid=oid)
+
+    def dump(self, obj: Column) -> Buffer:
+        return obj.encoded()
