@@ -1,8 +1,16 @@
-"""How hard Hypothesis looks: quickly and always alike, or `HYPOTHESIS_PROFILE=thorough`."""
+"""What all tests share: how hard Hypothesis looks, and servers that only tests use.
+
+Hypothesis looks quickly and always alike, or with `HYPOTHESIS_PROFILE=thorough`.
+"""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
 
 _IN_CI = bool(os.environ.get("CI"))
 # A slow moment of a shared machine is not a failure, so there are no deadlines.
@@ -17,3 +25,19 @@ settings.register_profile(
     "thorough", _COMMON, max_examples=1_000, stateful_step_count=100, derandomize=_IN_CI
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(scope="session")
+def start_postgres() -> Iterator[Callable[[], PrivatePostgres]]:
+    """Starts a server of the test's own, on the loopback interface; all end with the session."""
+    with ExitStack() as servers:
+
+        def start() -> PrivatePostgres:
+            try:
+                return servers.enter_context(private_postgres())
+            except FileNotFoundError as error:
+                if "CI" in os.environ:
+                    raise
+                pytest.skip(str(error))
+
+        yield start

@@ -1,33 +1,15 @@
 """Every store that there is, empty, with its connections closed in the end."""
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
+from benchmarks.peers.private_postgres import PrivatePostgres
 from task_queue.store.protocol import Store
 from tests.store.databases import KINDS, Database, NewPostgres
-
-
-@pytest.fixture(scope="session")
-def start_postgres() -> Iterator[Callable[[], PrivatePostgres]]:
-    """Starts a server of the test's own, on the loopback interface; all end with the session."""
-    with ExitStack() as servers:
-
-        def start() -> PrivatePostgres:
-            try:
-                return servers.enter_context(private_postgres())
-            except FileNotFoundError as error:
-                if "CI" in os.environ:
-                    raise
-                pytest.skip(str(error))
-
-        yield start
 
 
 @pytest.fixture(scope="session")
