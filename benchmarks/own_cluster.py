@@ -27,10 +27,11 @@ class RunningCluster(Struct, frozen=True):
     url: str  #: of the HTTP API
     cluster_id: str  #: in the environment of all its processes
     folder: Path  #: in which it was started
+    store_url: str
 
     def reader(self) -> Reader:
         """Reads its store, past the API: for what would disturb, or be disturbed by, requests."""
-        return open_reader(f"sqlite:///{self.folder}/.task-queue/queue.db")
+        return open_reader(self.store_url)
 
     def run_driver(self, module: str, *arguments: str) -> str:
         """Run one of our modules, which may join the cluster's Ray. Returns what it printed."""
@@ -40,8 +41,13 @@ class RunningCluster(Struct, frozen=True):
 
 
 @contextmanager
-def running_cluster(**pool: Any) -> Iterator[RunningCluster]:
-    """A queue with one pool that knows benchmarks/busy_tasks.py; `pool` changes its settings."""
+def running_cluster(store_url: str | None = None, **pool: Any) -> Iterator[RunningCluster]:
+    """A queue with one pool that knows benchmarks/busy_tasks.py.
+
+    Args:
+        store_url: where it keeps its tasks, if not in SQLite.
+        pool: changes settings of the pool.
+    """
     http_port, gcs_port, dashboard_port = free_ports(3)
     with (
         own_folder() as folder,
@@ -55,13 +61,21 @@ def running_cluster(**pool: Any) -> Iterator[RunningCluster]:
             "min_workers": 1, "max_workers": 1, "slots": 1, "num_cpus": 0.5,
             "task_modules": ["benchmarks.busy_tasks"], "python_path": [str(ROOT)], **pool,
         }  # fmt: skip
-        document = {"http": {"port": http_port}, "ray": ray, "pools": {"default": default}}
+        store_url = store_url or f"sqlite:///{folder}/.task-queue/queue.db"
+        document = {
+            "store": {"url": store_url},
+            "http": {"port": http_port},
+            "ray": ray,
+            "pools": {"default": default},
+        }
         (folder / "config.yaml").write_text(yaml.safe_dump(document))
         try:
             _run(folder, "cluster", "up", "config.yaml", stdout=sys.stderr)
             record = read_record(folder / ".task-queue" / f"cluster-{http_port}.json")
             assert isinstance(record, HeadRecord)
-            yield RunningCluster(f"http://127.0.0.1:{http_port}", record.cluster_id, folder)
+            yield RunningCluster(
+                f"http://127.0.0.1:{http_port}", record.cluster_id, folder, store_url
+            )
         finally:
             _run(folder, "cluster", "down", "config.yaml", stdout=sys.stderr)
 

@@ -52,6 +52,8 @@ def main() -> None:
     facts = machine() | {"load before": f"{os.getloadavg()[0]:.1f}"}
     print("measuring ours ...", file=sys.stderr)
     figures = {"ours": ours(arguments.runs)}
+    with private_postgres() as postgres:
+        figures["ours, PG"] = ours(arguments.runs, postgres.url)
     for name in arguments.only:
         print(f"measuring {name} ...", file=sys.stderr)
         figures[name] = _measured(name, arguments.runs, facts)

@@ -1,7 +1,7 @@
 """Our own queue, by the definitions that the peers are measured by.
 
-One worker with two executor processes, over HTTP, with SQLite and all instrumentation: the settings
-that users get. The store says when the last task is COMPLETED.
+One worker with two executor processes, over HTTP, with all instrumentation: the settings that users
+get, with SQLite as by default or with PostgreSQL. The store says when the last task is COMPLETED.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ _TASKS = 100_000
 _WARM_UP_TASKS = 200
 
 
-def ours(runs: int) -> Figures:
-    """Measure it on a cluster of its own."""
-    with running_cluster(slots=2) as cluster, Client(cluster.url) as client:
+def ours(runs: int, store_url: str | None = None) -> Figures:
+    """Measure it on a cluster of its own; `store_url`: of a PostgreSQL, else SQLite."""
+    with running_cluster(store_url, slots=2) as cluster, Client(cluster.url) as client:
 
         async def result() -> None:
             client.submit(_NOOP).result(timeout=10)
@@ -31,7 +31,7 @@ def ours(runs: int) -> Figures:
         done = [throughput.run(_NOOP, ((),) * _TASKS) for _ in range(runs)]
     return Figures(
         version("ray-task-queue"),
-        "SQLite, fsync; redelivered",
+        f"{'PostgreSQL' if store_url else 'SQLite'}, fsync; redelivered",
         _TASKS,
         [run.submitted_per_second for run in done],
         [run.done_per_second for run in done],
