@@ -20,6 +20,7 @@ from task_queue.core.status import WorkerStatus
 from task_queue.errors import TaskQueueError
 from task_queue.scheduler_api import SchedulerReading
 from task_queue.settings import Settings, settings_to_json
+from task_queue.store import is_postgres
 from task_queue.store.query import Pool
 from task_queue.tasks import TaskType
 
@@ -95,7 +96,8 @@ async def end_for_good(name: str, namespace: str) -> bool:
 async def _start_scheduler(settings: Settings) -> SchedulerHandle:
     namespace = settings.ray.namespace
     blob = settings_to_json(settings)
-    create_actor(scheduler_actor(SchedulerActor, namespace, on_head=True), blob)
+    on_head = not is_postgres(settings.store.url)
+    create_actor(scheduler_actor(SchedulerActor, namespace, on_head), blob)
     scheduler = SchedulerHandle(namespace, patience_seconds=30.0)
     async with asyncio.timeout(_STEP_SECONDS):
         await scheduler.ready()

@@ -1,7 +1,7 @@
 """The Ray Serve deployment of the HTTP API: the only file of serve_app that imports Ray.
 
 Each replica builds the API for itself, with a handle to the scheduler and readers of the store.
-With a SQLite store the replicas run on the head node, where the file is.
+With a SQLite store the replicas run on the head node, where the file is; with PostgreSQL on any.
 """
 
 import gc
@@ -17,7 +17,7 @@ from serve_app.api import build_api
 from task_queue import __version__
 from task_queue.clock import SystemClock
 from task_queue.settings import Settings, load_settings, settings_from_json, settings_to_json
-from task_queue.store import open_reader
+from task_queue.store import is_postgres, open_reader
 
 APP_NAME = "task-queue"
 _ON_HEAD = {"node:__internal_head__": 0.001}
@@ -53,13 +53,14 @@ class HttpApi:
 
 def build_app(settings: Settings) -> Application:
     """The Serve application for these settings."""
+    resources = {} if is_postgres(settings.store.url) else _ON_HEAD
     # Ray's types know only the form without arguments to the class.
     deployment: Any = serve.deployment(
         HttpApi,
         num_replicas=settings.http.num_replicas,
         max_ongoing_requests=_MANY_REQUESTS,
         graceful_shutdown_timeout_s=_SHUTDOWN_SECONDS,
-        ray_actor_options={"num_cpus": 0, "resources": _ON_HEAD},
+        ray_actor_options={"num_cpus": 0, "resources": resources},
         # A line for each request costs 20 microseconds, in a file that Ray never empties; answers
         # are counted by status in /metrics.
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
