@@ -1,4 +1,4 @@
-"""`python -m cluster up|down|status|url|migrate CONFIG`: the operator's command line."""
+"""`python -m cluster up|down|status|url|migrate|backup CONFIG`: the operator's command line."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from types import ModuleType
 import click
 
 from cluster.api_url import api_url
+from cluster.backup import backup_store
 from cluster.health import NoHealth, read_health
 from cluster.local_ray import ON_LOOPBACK, auth_environment
 from cluster.migrate import migrate_store
@@ -79,6 +80,15 @@ def migrate(config: Path) -> None:
     """Bring the PostgreSQL database of CONFIG to this version's schema, ahead of `up`."""
     applied = migrate_store(_load(config))
     click.echo("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+
+
+@main.command()
+@_CONFIG
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(config: Path, file: Path) -> None:
+    """Copy the SQLite store of CONFIG to FILE, which must be new, while the queue runs."""
+    backup_store(_load(config), file)
+    click.echo(f"written to {file}")
 
 
 def _load(config: Path) -> Settings:
