@@ -289,10 +289,11 @@ class Scheduler:
             return
         self._look_at_clock()
         inbox, self._inbox = self._inbox, []
+        refused = machine.refused_reports
         try:
             fx = machine.handle([event for event, _ in inbox], self._now)
             self._parts.check(machine)
-            self._save(store, fx)
+            self._save(store, fx, machine.refused_reports > refused)
         except StaleEpoch as error:
             self._give_up(inbox, error)
         except Exception as error:  # noqa: BLE001  whatever it was, memory and store may differ now
@@ -311,7 +312,9 @@ class Scheduler:
         if passed > 2 * self._parts.rules.poll_seconds:  # a turn comes at least once in that time
             self._note(Unheard(passed))
 
-    def _save(self, store: Store, fx: Effects) -> None:
+    def _save(self, store: Store, fx: Effects, has_refused: bool) -> None:
+        """Save the turn. Who refuses a report without saving anything proves that he may: one that
+        was replaced does not know the newer leases, and the worker forgets what was refused."""
         self._stats.turns += 1
         if fx.changes:
             before = self._clock.monotonic()
@@ -323,6 +326,8 @@ class Scheduler:
                 self._stats.inserts += 1
             else:
                 self._stats.updates += 1
+        elif has_refused:
+            store.check_writable()
 
     def _answer(self, inbox: list[tuple[Event, asyncio.Future[Answer]]], fx: Effects) -> None:
         for (_, future), answer in zip(inbox, fx.answers, strict=True):
