@@ -241,7 +241,9 @@ class Worker:
         self._resumed_seq = self._seq
         unanswered = [report for pull in self._open.values() for report in pull.event.reports]
         holding = self._executors.holding() + [(r.task_id, r.attempt) for r in unanswered]
-        await self._insist(WorkerResumed(self._info.worker_id, self._info.incarnation, holding))
+        await self._insist(
+            WorkerResumed(self._info.worker_id, self._info.incarnation, holding, self._resumed_seq)
+        )
 
     async def _leave(self, order: str) -> str:
         if order == "end":

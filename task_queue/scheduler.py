@@ -41,6 +41,8 @@ from task_queue.tasks import TaskType
 
 _RELOAD_DELAYS_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 _PURGE_BATCH = 1_000
+#: The wall clock was set if it gained so much on the steady one between two turns.
+_STEP_SECONDS = 0.02
 
 T = TypeVar("T")
 
@@ -88,6 +90,7 @@ class Scheduler:
         self._machine: QueueMachine | None = None
         self._epoch = 0
         self._now = 0.0
+        self._steady = parts.clock.monotonic()
         self._inbox: list[tuple[Event, asyncio.Future[Answer]]] = []
         self._turn_is_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -160,6 +163,7 @@ class Scheduler:
         self._store.check_writable()
         loaded = self._store.load()
         self._now = max(self._now, self._clock.now())
+        self._steady = self._clock.monotonic()
         self._machine = QueueMachine(
             parts.rules, loaded, self._now,
             new_id=parts.new_id, random=parts.random, next_firing=parts.next_firing,
@@ -309,8 +313,12 @@ class Scheduler:
         """What was sent while this process was stopped is still on its way: nobody is to blame."""
         before, self._now = self._now, max(self._now, self._clock.now())
         passed = self._now - before
+        steady, self._steady = self._steady, self._clock.monotonic()
+        jumped = passed - (self._steady - steady)
         if passed > 2 * self._parts.rules.poll_seconds:  # a turn comes at least once in that time
             self._note(Unheard(passed))
+        elif jumped > _STEP_SECONDS:  # the clock was set ahead: a lease is no shorter for that
+            self._note(Unheard(jumped))
 
     def _save(self, store: Store, fx: Effects, has_refused: bool) -> None:
         """Save the turn. Who refuses a report without saving anything proves that he may: one that
