@@ -11,6 +11,7 @@ the children with it). Timers run only while tasks do. Nothing here knows Ray or
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 
 from actors.coroutine_host import CoroutineHost
@@ -75,6 +76,7 @@ class ExecutorPool:
         self._tick_timer: asyncio.TimerHandle | None = None
         self._stuck = 0  #: tasks that run longer than any read-ahead can be worth
         self._crowded_since: float | None = None
+        self._trusted_until = math.inf
         self._stopping = False
         self._moved = asyncio.Event()  #: something ended; for `stop`
 
@@ -131,6 +133,12 @@ class ExecutorPool:
             self._release(kind for kind in KINDS)
         self._go_on()
 
+    def decline(self, leases: list[Lease]) -> None:
+        """Report these as RELEASED; none of them has started here."""
+        self._held.update((lease.task_id, lease.attempt) for lease in leases)
+        self._reports += [unstarted(lease, Outcome.RELEASED) for lease in leases]
+        self._on_change()
+
     def cancel(self, cancels: list[tuple[str, int]]) -> None:
         """Stop these attempts (task id, attempt); one that is not held is ignored."""
         before = len(self._reports)
@@ -176,6 +184,16 @@ class ExecutorPool:
         if not self._held:
             self._estimates.forget_expected()
         return slots + self._estimates.ahead(max(0, slots - self._stuck)) if slots else 0
+
+    def trust_until(self, moment: float) -> None:
+        """What has not started by then is reported RELEASED: its lease may be void, and another
+        worker may run it. An earlier moment than the last one changes nothing.
+
+        Args:
+            moment: by the monotonic clock, in seconds.
+        """
+        known = self._trusted_until
+        self._trusted_until = moment if math.isinf(known) else max(known, moment)
 
     @property
     def backlog(self) -> int:
@@ -236,6 +254,9 @@ class ExecutorPool:
 
     def _go_on(self) -> None:
         """Give out what can be given out, start what is missing, and keep the clock ticking."""
+        if len(self._buffer) and self._clock.monotonic() >= self._trusted_until:
+            self._release(KINDS)
+            self._on_change()
         if len(self._buffer) and not self._stopping:
             free = self._fill_free_slots()
             if len(self._buffer):

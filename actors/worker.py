@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from monitoring.logs import get_logger
 from task_queue.clock import Clock
-from task_queue.core.effects import Grant, Refused
+from task_queue.core.effects import Grant, Refused, Registered
 from task_queue.core.events import (
     WorkerDeregistered,
     WorkerPulled,
@@ -38,12 +38,14 @@ class Executors(Protocol):
 
     async def start(self) -> list[TaskType]: ...
     def run(self, leases: list[Lease]) -> None: ...
+    def decline(self, leases: list[Lease]) -> None: ...
     def cancel(self, cancels: list[tuple[str, int]]) -> None: ...
     def release_unstarted(self) -> None: ...
     def take_reports(self) -> list[Report]: ...
     def take_progress(self) -> list[ProgressNote]: ...
     def holding(self) -> list[tuple[str, int]]: ...
     def wanted_leases(self) -> int: ...
+    def trust_until(self, moment: float) -> None: ...
     async def stop(self, grace_seconds: float) -> None: ...
 
     @property
@@ -61,6 +63,7 @@ class OpenPull(Struct):
 
     event: WorkerPulled
     answer: asyncio.Task[Grant]
+    opened_at: float  #: by the monotonic clock
 
 
 class Worker:
@@ -81,6 +84,8 @@ class Worker:
         self._news = asyncio.Event()
         self._closing = False
         self._start_error = ""
+        self._lease_seconds = 0.0
+        self._resumed_seq = 0  #: newest pull that was open when a scheduler was told what is held
         self._over = asyncio.Event()
 
     def on_change(self) -> None:
@@ -161,7 +166,7 @@ class Worker:
             self._executors.take_progress(),
         )
         answer = asyncio.ensure_future(self._pull(event))
-        self._open[self._seq] = OpenPull(event, answer)
+        self._open[self._seq] = OpenPull(event, answer, self._pulled_at)
 
     async def _pull(self, event: WorkerPulled) -> Grant:
         """Ask until there is an answer."""
@@ -183,8 +188,13 @@ class Worker:
                 continue
             del self._open[seq]
             grant = pull.answer.result()
-            if grant.leases:
+            # The scheduler has heard this worker since the pull was opened: until a lease period
+            # after that it voids nothing. Who stood still longer must not start what he holds.
+            self._executors.trust_until(pull.opened_at + self._lease_seconds)
+            if grant.leases and seq > self._resumed_seq:
                 self._executors.run(grant.leases)
+            elif grant.leases:  # on its way while a new scheduler was told that it is not here
+                self._executors.decline(grant.leases)
             if grant.cancels:
                 self._executors.cancel(grant.cancels)
             if grant.order == "resync":
@@ -223,12 +233,17 @@ class Worker:
         answer = await self._insist(WorkerRegistered(self._info))
         if isinstance(answer, Refused):
             raise WorkerRefused(answer.detail)
+        assert isinstance(answer, Registered)
+        self._lease_seconds = answer.lease_seconds
 
     async def _resume(self) -> None:
         """Tell a new scheduler what is really held here."""
+        self._resumed_seq = self._seq
         unanswered = [report for pull in self._open.values() for report in pull.event.reports]
         holding = self._executors.holding() + [(r.task_id, r.attempt) for r in unanswered]
-        await self._insist(WorkerResumed(self._info.worker_id, self._info.incarnation, holding))
+        await self._insist(
+            WorkerResumed(self._info.worker_id, self._info.incarnation, holding, self._resumed_seq)
+        )
 
     async def _leave(self, order: str) -> str:
         if order == "end":

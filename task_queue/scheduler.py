@@ -41,6 +41,8 @@ from task_queue.tasks import TaskType
 
 _RELOAD_DELAYS_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 _PURGE_BATCH = 1_000
+#: The wall clock was set if it gained so much on the steady one between two turns.
+_STEP_SECONDS = 0.02
 
 T = TypeVar("T")
 
@@ -88,6 +90,7 @@ class Scheduler:
         self._machine: QueueMachine | None = None
         self._epoch = 0
         self._now = 0.0
+        self._steady = parts.clock.monotonic()
         self._inbox: list[tuple[Event, asyncio.Future[Answer]]] = []
         self._turn_is_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -160,6 +163,7 @@ class Scheduler:
         self._store.check_writable()
         loaded = self._store.load()
         self._now = max(self._now, self._clock.now())
+        self._steady = self._clock.monotonic()
         self._machine = QueueMachine(
             parts.rules, loaded, self._now,
             new_id=parts.new_id, random=parts.random, next_firing=parts.next_firing,
@@ -289,10 +293,11 @@ class Scheduler:
             return
         self._look_at_clock()
         inbox, self._inbox = self._inbox, []
+        refused = machine.refused_reports
         try:
             fx = machine.handle([event for event, _ in inbox], self._now)
             self._parts.check(machine)
-            self._save(store, fx)
+            self._save(store, fx, machine.refused_reports > refused)
         except StaleEpoch as error:
             self._give_up(inbox, error)
         except Exception as error:  # noqa: BLE001  whatever it was, memory and store may differ now
@@ -308,10 +313,16 @@ class Scheduler:
         """What was sent while this process was stopped is still on its way: nobody is to blame."""
         before, self._now = self._now, max(self._now, self._clock.now())
         passed = self._now - before
+        steady, self._steady = self._steady, self._clock.monotonic()
+        jumped = passed - (self._steady - steady)
         if passed > 2 * self._parts.rules.poll_seconds:  # a turn comes at least once in that time
             self._note(Unheard(passed))
+        elif jumped > _STEP_SECONDS:  # the clock was set ahead: a lease is no shorter for that
+            self._note(Unheard(jumped))
 
-    def _save(self, store: Store, fx: Effects) -> None:
+    def _save(self, store: Store, fx: Effects, has_refused: bool) -> None:
+        """Save the turn. Who refuses a report without saving anything proves that he may: one that
+        was replaced does not know the newer leases, and the worker forgets what was refused."""
         self._stats.turns += 1
         if fx.changes:
             before = self._clock.monotonic()
@@ -323,6 +334,8 @@ class Scheduler:
                 self._stats.inserts += 1
             else:
                 self._stats.updates += 1
+        elif has_refused:
+            store.check_writable()
 
     def _answer(self, inbox: list[tuple[Event, asyncio.Future[Answer]]], fx: Effects) -> None:
         for (_, future), answer in zip(inbox, fx.answers, strict=True):

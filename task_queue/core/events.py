@@ -53,6 +53,9 @@ class WorkerResumed(Struct, tag=True):
     worker_id: str
     incarnation: str
     holding: list[tuple[str, int]]
+    #: Newest pull that the worker had opened. Leases that still come with it or an older one are
+    #: given back unstarted. None: it cannot be told from a late copy, and is believed.
+    seq: int | None = None
 
 
 class WorkerPulled(Struct, tag=True):

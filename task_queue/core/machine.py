@@ -210,6 +210,10 @@ class QueueMachine:
         worker.last_seen = now
         if worker.confirmed:  # said before; what was granted since then is not in a repeated list
             return Done()
+        if event.seq is not None:
+            if not worker.pull_seq or event.seq < worker.pull_seq:
+                return Done()  # a late copy, of an answer to an earlier scheduler: ask again
+            worker.resumed_seq = event.seq
         holding = set(event.holding)
         for task in list(worker.held.values()):
             if (task.spec.id, task.attempt) not in holding:  # its grant never arrived
@@ -224,7 +228,9 @@ class QueueMachine:
             fx.grants.append(Grant(event.worker_id, event.incarnation, event.seq, order="gone"))
             return Done()
         worker.last_seen = now
-        if event.seq < worker.pull_seq:  # overtaken on its way: its reports count, its want not
+        if (
+            event.seq < worker.pull_seq or event.seq <= worker.resumed_seq
+        ):  # overtaken on its way: its reports count, its want not
             fx.grants.append(Grant(event.worker_id, event.incarnation, event.seq))
         else:
             if worker.parked_until is not None and event.seq != worker.pull_seq:

@@ -56,6 +56,7 @@ class WorkerState(Struct):
     parked_until: float | None = None  #: the newest pull is open until then
     #: False after a restart of the scheduler, until the worker has told what it holds.
     confirmed: bool = True
+    resumed_seq: int = 0  #: pulls up to this one get no leases: the worker would give them back
     cancels: list[tuple[str, int]] = field(default_factory=list)  #: (task id, attempt) to be told
     ended: int = 0  #: attempts it reported
     failed: int = 0  #: of those, not succeeded

@@ -19,6 +19,7 @@ class FakeExecutors:
         self.stopped_with: float | None = None
         self.start_error: TaskQueueError | None = None
         self.backlog = 0
+        self.trusted_until = 0.0
         self.on_change: Callable[[], None] = lambda: None
         self._reports: list[Report] = []
         self._progress: list[ProgressNote] = []
@@ -28,6 +29,12 @@ class FakeExecutors:
 
     def run(self, leases: list[Lease]) -> None:
         self.running.update({lease.task_id: lease for lease in leases})
+
+    def decline(self, leases: list[Lease]) -> None:
+        for lease in leases:
+            report = Report(lease.task_id, lease.attempt, Outcome.RELEASED, 0.0, 0.0)
+            self._reports.append(report)
+        self.on_change()
 
     def cancel(self, cancels: list[tuple[str, int]]) -> None:
         self.cancelled += cancels
@@ -61,6 +68,9 @@ class FakeExecutors:
 
     def wanted_leases(self) -> int:
         return self.slots
+
+    def trust_until(self, moment: float) -> None:
+        self.trusted_until = moment
 
     async def stop(self, grace_seconds: float) -> None:
         self.stopped_with = grace_seconds

@@ -7,15 +7,18 @@ from contextlib import asynccontextmanager
 import pytest
 
 from actors.worker import Worker, WorkerRefused
-from task_queue.core.effects import Grant
+from task_queue.core.effects import Answer, Done, Grant, Registered
 from task_queue.core.events import (
     CancelRequested,
+    Event,
     WorkerLost,
     WorkerPulled,
+    WorkerRegistered,
+    WorkerResumed,
     WorkerStatusWanted,
 )
 from task_queue.core.status import Outcome, Status, WorkerStatus
-from task_queue.core.task import Progress, ProgressNote
+from task_queue.core.task import Lease, Progress, ProgressNote, Task, lease_of
 from task_queue.core.worker import WorkerInfo
 from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerUnavailable
@@ -237,3 +240,38 @@ async def until_registered(scheduler: Scheduler) -> None:
             if reading is not None and reading.workers:
                 return
             await asyncio.sleep(0.001)
+
+
+async def test_a_lease_that_comes_after_a_new_scheduler_was_told_of_none_is_given_back() -> None:
+    lease = lease_of(Task(task_spec(), seq=1, submitted_at=0.0, attempt=1))
+    scheduler, executors = Successor(lease), FakeExecutors()
+    async with working(scheduler, executors, FakeClock()) as (worker, _):
+        await quiet()
+        worker.on_change()
+        await until(lambda: scheduler.released == [(lease.task_id, Outcome.RELEASED)])
+    assert executors.running == {}
+
+
+class Successor:
+    """Asks what the worker holds while a grant of the scheduler before it is still on its way."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._resumed = asyncio.Event()
+        self.released: list[tuple[str, Outcome]] = []
+
+    async def request(self, event: Event) -> Answer:
+        if isinstance(event, WorkerResumed):
+            assert event.holding == []
+            self._resumed.set()
+        return Registered(15.0, 5.0) if isinstance(event, WorkerRegistered) else Done()
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        self.released += [(report.task_id, report.outcome) for report in event.reports]
+        if event.seq == 1:
+            await self._resumed.wait()
+            return Grant(event.worker_id, event.incarnation, 1, [self._lease])
+        if event.seq == 2:
+            return Grant(event.worker_id, event.incarnation, 2, order="resync")
+        never: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        return await never

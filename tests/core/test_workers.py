@@ -444,3 +444,28 @@ def test_an_attempt_that_a_drain_cut_short_stays_an_attempt(machine: DrivenMachi
     lease = machine.start()
     machine.report(ended(lease, Outcome.RELEASED, started_at=machine.now))
     assert machine.tasks[lease.task_id].attempt_shown == 1
+
+
+def test_a_late_copy_of_a_resume_is_not_believed(machine: DrivenMachine) -> None:
+    lease = machine.start()
+    machine.restart()
+    machine.handle(ev.WorkerResumed("w1", "a", holding=[], seq=1))  # nothing was asked yet
+    assert machine.holds() == {lease.task_id}
+    machine.handle(ev.WorkerPulled("w1", "a", 7, 1))
+    machine.handle(ev.WorkerResumed("w1", "a", holding=[], seq=6))
+    assert machine.holds() == {lease.task_id}
+    machine.handle(ev.WorkerResumed("w1", "a", [(lease.task_id, lease.attempt)], seq=7))
+    machine.report(succeeded(lease))
+    assert machine.status(lease.task_id) is Status.COMPLETED
+
+
+def test_a_pull_from_before_a_resume_gets_no_lease(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.restart()
+    machine.handle(ev.WorkerPulled("w1", "a", 7, 1))
+    machine.handle(ev.WorkerResumed("w1", "a", holding=[], seq=7))
+    machine.submit()
+    machine.handle(ev.WorkerPulled("w1", "a", 7, 1))
+    assert machine.holds() == set()
+    machine.handle(ev.WorkerPulled("w1", "a", 8, 1))
+    assert len(machine.holds()) == 1

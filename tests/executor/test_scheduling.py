@@ -210,3 +210,28 @@ def test_a_child_is_replaced_after_its_share_of_tasks(play: Play) -> None:
             assert (await driver.report(lease.task_id)).outcome == "succeeded"
 
     play(story, recycle_after_tasks=2, slots=2)
+
+
+def test_what_is_held_for_too_long_is_given_back_unstarted(play: Play, tmp_path: Path) -> None:
+    async def story(driver: Any) -> None:
+        gate = tmp_path / "gate"
+        running = driver.give("wait_for", str(gate))
+        await driver.told(running)
+        waiting = driver.give("pid")
+        driver.pool.trust_until(0.0)
+        report = await driver.report(waiting)
+        assert (report.outcome, report.started_at) == ("released", 0.0)
+        gate.touch()
+        assert (await driver.report(running)).outcome == "succeeded"
+
+    play(story)
+
+
+def test_leases_that_are_declined_are_given_back(play: Play) -> None:
+    async def story(driver: Any) -> None:
+        lease = driver.lease("pid")
+        driver.pool.decline([lease])
+        assert (await driver.report(lease.task_id)).outcome == "released"
+        assert driver.pool.holding() == []
+
+    play(story)

@@ -1,0 +1,94 @@
+"""The checker acquits a right history and catches each broken promise by its name."""
+
+from collections.abc import Callable
+
+import pytest
+
+from task_queue.history import Bounds, Kind, Record, check_history
+
+_BOUNDS = Bounds(read_ahead=1)
+History = list[Record]
+
+
+def _life(
+    task: str, begin: float, *, start: float | None = None, priority: int = 5, key: str = ""
+) -> History:
+    """A task that simply runs."""
+    start = begin + 2 if start is None else start
+    result = f"{task}:1"
+    return [
+        Record(begin, Kind.SUBMIT_SENT, task, queue="q", priority=priority, key=key),
+        Record(begin + 1, Kind.ACCEPTED, task, key=key),
+        Record(start, Kind.STARTED, task, 1, "w1"),
+        Record(start + 1, Kind.FINISHED, task, 1, "w1", result=result),
+        Record(start + 2, Kind.OVER, task, status="COMPLETED", result=result),
+    ]
+
+
+def _rules(history: History) -> set[str]:
+    ordered = sorted(history, key=lambda record: record.at)
+    return {violation.rule for violation in check_history(ordered, _BOUNDS)}
+
+
+def _again(at: float, attempt: int) -> Record:
+    return Record(at, Kind.STARTED, "a", attempt, "w2")
+
+
+def _crowd(priority: int = 5) -> History:
+    """Tasks that were submitted after `a` was accepted and started before it."""
+    early = [*_life("b", 2, start=4, priority=priority), *_life("c", 2, start=4.5,
+             priority=priority)]  # fmt: skip
+    return [*_life("a", 0, start=9), *early]
+
+
+def test_a_right_history_is_acquitted() -> None:
+    assert check_history([*_life("a", 0), *_life("b", 10), *_life("c", 20)], _BOUNDS) == []
+
+
+def test_a_repeated_attempt_in_order_is_right() -> None:
+    history = _life("a", 0)[:3]
+    history += [
+        _again(5, 2),
+        Record(6, Kind.FINISHED, "a", 2, "w2", result="a:2"),
+        Record(7, Kind.OVER, "a", status="COMPLETED", result="a:2"),
+    ]
+    assert _rules(history) == set()
+
+
+def test_orders_may_be_inverted_as_far_as_the_bounds_say() -> None:
+    history = sorted(_crowd(), key=lambda record: record.at)
+    assert check_history(history, Bounds(read_ahead=2)) == []
+    assert check_history(history, Bounds(read_ahead=1, held_seconds=5.0)) == []
+
+
+_PLANTED: dict[str, Callable[[], History]] = {
+    "lost": lambda: _life("a", 0)[:4],
+    "ended_twice": lambda: [*_life("a", 0), Record(9, Kind.OVER, "a", status="FAILED")],
+    "finished_twice": lambda: [
+        *_life("a", 0), Record(3.5, Kind.FINISHED, "a", 1, "w1", result="a:1"),
+    ],
+    "result_without_attempt": lambda: [*_life("a", 0)[:2], _life("a", 0)[4]],
+    "stale_commit": lambda: [*_life("a", 0), _again(2.5, 2)],
+    "attempt_order": lambda: [*_life("a", 0), _again(2.5, 1)],
+    "finish_without_start": lambda: [r for r in _life("a", 0) if r.kind is not Kind.STARTED],
+    "run_after_end": lambda: [*_life("a", 0), _again(9, 2)],
+    "run_after_cancel": lambda: [
+        *_life("a", 0), Record(1.5, Kind.CANCEL_ACKNOWLEDGED, "a", status="CANCELLED"),
+    ],
+    "run_unasked": lambda: _life("a", 0)[1:],
+    "duplicate_key": lambda: [*_life("a", 0, key="k"), *_life("b", 10, key="k")],
+    "priority_inverted": lambda: _crowd(priority=1),
+    "fifo_inverted": _crowd,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", list(_PLANTED))
+def test_a_broken_promise_is_caught(rule: str) -> None:
+    assert rule in _rules(_PLANTED[rule]())
+
+
+def test_a_verdict_names_the_records_that_prove_it() -> None:
+    history = _life("a", 0)[:4]
+    (violation,) = check_history(history, _BOUNDS)
+    assert (violation.task_id, violation.proof) == ("a", [history[1]])
+    assert "never ended" in str(violation)

@@ -1,0 +1,54 @@
+"""How hard a simulated world is hit: chances and times, drawn from its seed."""
+
+from random import Random
+
+from msgspec import Struct
+
+
+class Plan(Struct, frozen=True):
+    """Chances are 0..1, rates are events in a virtual second, times are virtual seconds."""
+
+    delay_seconds: float = 0.002  #: mean of the time a message takes, exponentially distributed
+    loss: float = 0.0  #: of each request and of each answer
+    duplicate: float = 0.0  #: of each request; the copy comes up to five seconds late
+    commit_fails: float = 0.0  #: nothing is saved and the store says so
+    commit_in_doubt: float = 0.0  #: all is saved and the store says that nothing was
+    scheduler_crashes: float = 0.0  #: rate
+    scheduler_forks: float = 0.0  #: rate; a second scheduler takes over while the first one lives
+    worker_crashes: float = 0.0  #: rate
+    worker_pauses: float = 0.0  #: rate; up to three leases long
+    clock_jumps: float = 0.0  #: rate; from ten seconds back to a minute ahead
+    attempt_fails: float = 0.0
+    executor_dies: float = 0.0
+    busy_seconds: float = 20.0  #: tasks are submitted and faults happen
+    tasks: int = 40
+    workers: int = 3
+    slots: int = 2
+    read_ahead: int = 2
+
+
+CALM = Plan()
+#: Nothing fails, and tasks come faster than they can be run: orders show.
+CROWDED = Plan(busy_seconds=3.0, tasks=120, workers=2)
+
+
+def stormy(random: Random) -> Plan:
+    """A plan in which each kind of fault is there or not, and as strong as chance has it."""
+
+    def sometimes(most: float) -> float:
+        return random.uniform(0.0, most) if random.random() < 0.6 else 0.0
+
+    return Plan(
+        delay_seconds=random.choice((0.001, 0.02, 0.2)),
+        loss=sometimes(0.1),
+        duplicate=sometimes(0.1),
+        commit_fails=sometimes(0.05),
+        commit_in_doubt=sometimes(0.05),
+        scheduler_crashes=sometimes(0.2),
+        scheduler_forks=sometimes(0.1),
+        worker_crashes=sometimes(0.2),
+        worker_pauses=sometimes(0.3),
+        clock_jumps=sometimes(0.2),
+        attempt_fails=sometimes(0.2),
+        executor_dies=sometimes(0.05),
+    )

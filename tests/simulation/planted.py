@@ -1,0 +1,148 @@
+"""Bugs planted into the real parts, which a simulation has to find by itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from task_queue.core.effects import Changes, Effects
+from task_queue.core.events import CancelRequested, Event
+from task_queue.core.machine import QueueMachine
+from task_queue.core.task import Task
+from task_queue.core.task_book import TaskBook
+from task_queue.core.worker import WorkerState
+from task_queue.store.memory import MemoryStore
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def no_fencing(patch: pytest.MonkeyPatch) -> None:
+    """A report counts for the task whoever sends it, of whichever attempt."""
+    take = QueueMachine._take_reports
+
+    def blind(
+        self: QueueMachine, worker: WorkerState, reports: list[Any], now: float, fx: Effects
+    ) -> None:
+        for report in reports:
+            task = self.book.live.get(report.task_id)
+            holder = self.workers.get(task.worker_id or "") if task is not None else None
+            if task is not None and holder is not None and report.task_id in holder.held:
+                report.attempt = task.attempt
+                take(self, holder, [report], now, fx)
+
+    patch.setattr(QueueMachine, "_take_reports", blind)
+
+
+def no_epoch(patch: pytest.MonkeyPatch) -> None:
+    """A scheduler that was replaced can still write."""
+    patch.setattr(MemoryStore, "_refuse_if_stale", lambda self: None)
+
+
+def forgetful_store(patch: pytest.MonkeyPatch) -> None:
+    """Every tenth row that is new is acknowledged and not saved."""
+    commit = MemoryStore.commit
+
+    def forget(self: MemoryStore, changes: Changes) -> None:
+        commit(self, changes)
+        for task in changes.inserted:
+            if task.seq % 10 == 0:
+                self._rows.pop(task.seq)
+                self._seqs.pop(task.spec.id)
+
+    patch.setattr(MemoryStore, "commit", forget)
+
+
+def attempts_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """A task that is claimed again has the number of its first attempt."""
+    claim = TaskBook.claim
+
+    def stuck(self: TaskBook, task: Task, worker_id: str, now: float, fx: Effects) -> None:
+        task.attempt = 0
+        claim(self, task, worker_id, now, fx)
+
+    patch.setattr(TaskBook, "claim", stuck)
+
+
+def keys_ignored(patch: pytest.MonkeyPatch) -> None:
+    """Idempotency keys are neither looked up nor unique."""
+
+    def existing(self: QueueMachine, spec: Any, known: dict[str, str]) -> str | None:
+        return spec.id if spec.id in self.book.live or spec.id in known else None
+
+    patch.setattr(QueueMachine, "_existing", existing)
+    patch.setattr(MemoryStore, "_refuse_if_taken", lambda self, inserted: None)
+
+
+def cancel_only_said(patch: pytest.MonkeyPatch) -> None:
+    """A task that waits is said to be CANCELLED and goes on waiting."""
+    handle = QueueMachine._cancel_requested
+
+    def said(self: QueueMachine, event: CancelRequested, now: float, fx: Effects) -> Any:
+        task = self.book.live.get(event.task_id)
+        if task is not None and task.worker_id is None:
+            from task_queue.core.effects import Moved
+            from task_queue.core.status import Status
+
+            return Moved(event.task_id, Status.CANCELLED, cancel_requested=False)
+        return handle(self, event, now, fx)
+
+    _swap_handler(patch, CancelRequested, said)
+
+
+def accepted_before_saved(patch: pytest.MonkeyPatch) -> None:
+    """A commit that fails is taken for one that worked."""
+    from task_queue.scheduler import Scheduler
+    from task_queue.store.protocol import StoreError
+
+    save = Scheduler._save
+
+    def careless(self: Scheduler, store: Any, fx: Effects, has_refused: bool) -> None:
+        try:
+            save(self, store, fx, has_refused)
+        except StoreError:
+            return
+
+    patch.setattr(Scheduler, "_save", careless)
+
+
+def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
+    """The newest task of a queue is taken first."""
+    from task_queue.core.ready import ReadyLine
+
+    append = ReadyLine.append
+
+    def in_front(self: ReadyLine, task: Task) -> None:
+        append(self, task)
+        self._lines[task.spec.priority].rotate(1)
+
+    patch.setattr(ReadyLine, "append", in_front)
+
+
+def priorities_upside_down(patch: pytest.MonkeyPatch) -> None:
+    """9 is taken for 0."""
+    accept = TaskBook._line_up
+
+    def turned(self: TaskBook, task: Task, first: bool = False) -> None:
+        task.spec.priority = 9 - task.spec.priority
+        accept(self, task, first)
+
+    patch.setattr(TaskBook, "_line_up", turned)
+
+
+def _swap_handler(patch: pytest.MonkeyPatch, event: type[Event], handler: Any) -> None:
+    from task_queue.core import machine
+
+    patch.setitem(machine._HANDLERS, event, handler)
+
+
+PLANTED: dict[str, tuple[Plant, set[str]]] = {
+    "no_fencing": (no_fencing, {"result_without_attempt", "stale_commit", "run_after_end"}),
+    "no_epoch": (no_epoch, {"ended_twice", "attempt_order", "run_after_end", "lost"}),
+    "forgetful_store": (forgetful_store, {"lost"}),
+    "attempts_not_counted": (attempts_not_counted, {"attempt_order"}),
+    "keys_ignored": (keys_ignored, {"duplicate_key"}),
+    "cancel_only_said": (cancel_only_said, {"run_after_cancel"}),
+    "accepted_before_saved": (accepted_before_saved, {"lost", "attempt_order"}),
+    "last_in_first_out": (last_in_first_out, {"fifo_inverted"}),
+    "priorities_upside_down": (priorities_upside_down, {"priority_inverted"}),
+}
