@@ -155,12 +155,13 @@ def test_a_death_leaves_the_other_slots_and_its_own_chunk_alone(play: Play, tmp_
 def test_no_zombies_and_no_descriptors_are_left(play: Play) -> None:
     async def story(driver: Any) -> None:
         await driver.run("add", 1)
-        before = psutil.Process().num_fds()
+        this = psutil.Process()
+        children, descriptors = len(this.children()), this.num_fds()
         for _ in range(5):
             await driver.run("ends", "exit")
         await driver.run("add", 1)
-        assert len(psutil.Process().children()) == 1
-        assert psutil.Process().num_fds() == before
+        assert len(this.children()) == children
+        assert this.num_fds() == descriptors
 
     play(story)
 
