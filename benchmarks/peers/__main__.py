@@ -36,13 +36,14 @@ _RESULT = ROOT / ".task-queue/benchmarks/bench_peers.json"
 _MOST_SECONDS = 1_800  # for one peer; measure.py has tighter limits for its steps
 
 _PEERS: dict[str, tuple[str, Callable[[], AbstractContextManager[Broker | PrivatePostgres]]]] = {
-    "celery": ("CeleryPeer", private_redis),
-    "dramatiq": ("DramatiqPeer", private_redis),
-    "huey": ("HueyPeer", private_redis),
-    "pgqueuer": ("PgQueuerPeer", private_postgres),
-    "procrastinate": ("ProcrastinatePeer", private_postgres),
-    "rq": ("RqPeer", private_redis),
-    "taskiq": ("TaskiqPeer", private_redis),
+    "celery": ("celery_peer:CeleryPeer", private_redis),
+    "dramatiq": ("dramatiq_peer:DramatiqPeer", private_redis),
+    "huey": ("huey_peer:HueyPeer", private_redis),
+    "pgqueuer": ("pgqueuer_peer:PgQueuerPeer", private_postgres),
+    "pgqueuer-50": ("pgqueuer_peer:PgQueuer50Peer", private_postgres),
+    "procrastinate": ("procrastinate_peer:ProcrastinatePeer", private_postgres),
+    "rq": ("rq_peer:RqPeer", private_redis),
+    "taskiq": ("taskiq_peer:TaskiqPeer", private_redis),
 }
 
 
@@ -93,10 +94,10 @@ def _names(text: str) -> list[str]:
 
 def _measured(name: str, runs: int, facts: dict[str, str]) -> Figures:
     """The figures of one peer; the version of its broker is added to `facts`."""
-    class_name, private_broker = _PEERS[name]
+    place, private_broker = _PEERS[name]
     command = [
         str(_PYTHON), "-m", "benchmarks.peers.measure",
-        f"benchmarks.peers.{name}_peer:{class_name}", "--runs", str(runs),
+        f"benchmarks.peers.{place}", "--runs", str(runs),
     ]  # fmt: skip
     with private_broker() as broker, tempfile.TemporaryDirectory(prefix="tq-peer-") as folder:
         facts[broker.name] = broker.version

@@ -23,7 +23,7 @@ def ours(runs: int, store_url: str | None = None) -> Figures:
     with running_cluster(store_url, slots=2) as cluster, Client(cluster.url) as client:
 
         async def result() -> None:
-            client.submit(_NOOP).result(timeout=10)
+            client.run(_NOOP)
 
         throughput = Throughput(cluster, client)
         throughput.run(_NOOP, ((),) * _WARM_UP_TASKS)
