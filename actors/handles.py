@@ -64,15 +64,17 @@ class SchedulerHandle:
         answer: Answer = decode_answer(await self._call(lambda actor: actor.request.remote(blob)))
         return answer
 
-    async def retry(self, task_id: str) -> Moved | Refused:
+    async def retry(self, task_id: str, request_id: str) -> Moved | Refused:
         answer: Moved | Refused = decode_answer(
-            await self._call(lambda actor: actor.retry.remote(task_id))
+            await self._call(lambda actor: actor.retry.remote(task_id, request_id))
         )
         return answer
 
-    async def replay(self, query: TaskQuery, limit: int, dry_run: bool) -> int:
+    async def replay(self, query: TaskQuery, limit: int, dry_run: bool, request_id: str) -> int:
         blob = encode(query)
-        return int(await self._call(lambda actor: actor.replay.remote(blob, limit, dry_run)))
+        return int(
+            await self._call(lambda actor: actor.replay.remote(blob, limit, dry_run, request_id))
+        )
 
     async def purge_dlq(self, query: TaskQuery) -> int:
         blob = encode(query)

@@ -60,11 +60,12 @@ class SchedulerActor:
     async def request(self, event: bytes) -> bytes:
         return encode(await self._begun().scheduler.request(decode_event(event)))
 
-    async def retry(self, task_id: str) -> bytes:
-        return encode(await self._begun().scheduler.retry(task_id))
+    async def retry(self, task_id: str, request_id: str) -> bytes:
+        return encode(await self._begun().scheduler.retry(task_id, request_id))
 
-    async def replay(self, query: bytes, limit: int, dry_run: bool) -> int:
-        return await self._begun().scheduler.replay(decode_query(query), limit, dry_run)
+    async def replay(self, query: bytes, limit: int, dry_run: bool, request_id: str) -> int:
+        scheduler = self._begun().scheduler
+        return await scheduler.replay(decode_query(query), limit, dry_run, request_id)
 
     async def purge_dlq(self, query: bytes) -> int:
         return await self._begun().scheduler.purge_dlq(decode_query(query))

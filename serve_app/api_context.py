@@ -22,7 +22,7 @@ from task_queue.core.effects import Answer, Refused
 from task_queue.core.events import Event
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
-from task_queue.ids import is_task_id
+from task_queue.ids import is_task_id, new_task_id
 from task_queue.scheduler_api import SchedulerApi, SchedulerReading, SchedulerUnavailable
 from task_queue.settings import Settings
 
@@ -102,6 +102,10 @@ class ApiContext:
         if task is None:
             raise unknown_tasks([task_id])
         return task
+
+    def new_request_id(self) -> str:
+        """For a call to the scheduler that must not be carried out twice if it is repeated."""
+        return new_task_id(self.clock.now())
 
     def origin(self, request: Request) -> Origin:
         """Where a submission comes from."""

@@ -41,7 +41,9 @@ class DlqRoutes:
         decode_query(request, NoFields)
         wanted = decode_body(await request.body(), DlqReplayRequest)
         question = dlq_question(wanted.filter)
-        count = await self._context.scheduler.replay(question, wanted.limit, wanted.dry_run)
+        count = await self._context.scheduler.replay(
+            question, wanted.limit, wanted.dry_run, self._context.new_request_id()
+        )
         return json_answer(CountAnswer(count, wanted.dry_run))
 
     async def purge_dlq(self, request: Request) -> Response:

@@ -189,7 +189,7 @@ class TaskRoutes:
     async def retry_task(self, request: Request) -> Response:
         await _take_nothing(request)
         task_id = self._context.task(_id(request)).spec.id
-        answer = await self._context.scheduler.retry(task_id)
+        answer = await self._context.scheduler.retry(task_id, self._context.new_request_id())
         if isinstance(answer, Refused):
             if answer.reason == "not_live":
                 raise unknown_tasks([task_id])

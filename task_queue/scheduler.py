@@ -200,7 +200,9 @@ class Scheduler:
             await self.request(event)
         return await asyncio.shield(future)  # shared with whoever repeats the pull
 
-    async def retry(self, task_id: str) -> Moved | Refused:
+    async def retry(self, task_id: str, request_id: str) -> Moved | Refused:
+        if self._ask(lambda store: store.answered(request_id)) is not None:
+            return Moved(task_id, Status.QUEUED, cancel_requested=False)
         task = self._ask(lambda store: store.get(task_id))
         if task is None:
             return Refused("not_live", f"no task has the id '{task_id}'")
@@ -209,15 +211,18 @@ class Scheduler:
                 "conflict",
                 f"{task.status}: only FAILED, CANCELLED or EXPIRED ones can be retried",
             )
-        await self.request(TasksReplayed([task]))
+        await self.request(TasksReplayed([task], request_id))
         return Moved(task_id, Status.QUEUED, cancel_requested=False)
 
-    async def replay(self, query: TaskQuery, limit: int, dry_run: bool) -> int:
+    async def replay(self, query: TaskQuery, limit: int, dry_run: bool, request_id: str) -> int:
+        answered = self._ask(lambda store: store.answered(request_id))
+        if answered is not None:
+            return answered
         tasks = self._dead_letters(query, limit)
-        if dry_run or not tasks:
+        if dry_run:
             return len(tasks)
         # No turn can come between the search and the one that takes the event: the list is true.
-        answer = await self.request(TasksReplayed(tasks))
+        answer = await self.request(TasksReplayed(tasks, request_id))
         return getattr(answer, "count", 0)
 
     async def purge_dlq(self, query: TaskQuery) -> int:

@@ -109,11 +109,20 @@ class SchedulerApi(Protocol):
     async def pull(self, event: WorkerPulled) -> Grant:
         """A worker's pull; open until there is something to say or the poll period is over."""
 
-    async def retry(self, task_id: str) -> Moved | Refused:
-        """Run a task again that FAILED, EXPIRED or was CANCELLED."""
+    async def retry(self, task_id: str, request_id: str) -> Moved | Refused:
+        """Run a task again that FAILED, EXPIRED or was CANCELLED.
 
-    async def replay(self, query: TaskQuery, limit: int, dry_run: bool) -> int:
-        """Run again the newest `limit` tasks of the dead-letter queue that match. How many."""
+        Args:
+            request_id: made by the caller, a new one for each thing that is wanted: a call that is
+                repeated with it is not carried out twice, whoever answers.
+        """
+
+    async def replay(self, query: TaskQuery, limit: int, dry_run: bool, request_id: str) -> int:
+        """Run again the newest `limit` tasks of the dead-letter queue that match. How many.
+
+        Args:
+            request_id: as of `retry`; a repeated call is answered with the same count.
+        """
 
     async def purge_dlq(self, query: TaskQuery) -> int:
         """Delete the tasks of the dead-letter queue that match. How many."""

@@ -56,6 +56,9 @@ class Changes(Struct):
     queues: dict[str, bool] = field(default_factory=dict)  #: queue to paused
     workers: dict[str, WorkerInfo] = field(default_factory=dict)
     schedules: dict[str, Schedule | None] = field(default_factory=dict)  #: None: deleted
+    #: Calls that must not be carried out twice, by the id that their caller made: the count that
+    #: each was answered with.
+    requests: dict[str, int] = field(default_factory=dict)
     #: Growing counts by (queue, task name, what), to be added to those in the store.
     tallies: dict[tuple[str, str, TallyKind], int] = field(default_factory=dict)
 
@@ -67,6 +70,7 @@ class Changes(Struct):
             or self.queues
             or self.workers
             or self.schedules
+            or self.requests
         )
 
 

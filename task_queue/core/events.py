@@ -24,6 +24,7 @@ class TasksReplayed(Struct, tag=True):
     """A person wants these ended tasks, as the store has them, to run again."""
 
     tasks: list[Task]
+    request_id: str = ""  #: made by the caller; its answer is kept for when the call is repeated
 
 
 class CancelRequested(Struct, tag=True):

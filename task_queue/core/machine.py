@@ -148,11 +148,16 @@ class QueueMachine:
         return None
 
     def _tasks_replayed(self, event: ev.TasksReplayed, now: float, fx: Effects) -> Answer:
+        requests = fx.changes.requests
+        if event.request_id in requests:  # sent twice within one turn
+            return Counted(requests[event.request_id])
         count = 0
         for task in event.tasks:
             if task.spec.id not in self.book.live:
                 self.book.replay(task, now, fx)
                 count += 1
+        if event.request_id:
+            requests[event.request_id] = count
         return Counted(count)
 
     def _cancel_requested(self, event: ev.CancelRequested, now: float, fx: Effects) -> Answer:

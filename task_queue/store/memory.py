@@ -15,7 +15,7 @@ from task_queue.core.schedule import Schedule
 from task_queue.core.status import TERMINAL
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
-from task_queue.store.protocol import Cursor, StaleEpoch, StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, Cursor, StaleEpoch, StoreError
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
@@ -33,6 +33,7 @@ class MemoryStore:
         self._results: dict[int, tuple[float, bytes]] = {}  #: seq to (expiry, JSON)
         self._logs: dict[int, list[tuple[int, str]]] = {}
         self._timeline: dict[int, list[TimelineEvent]] = {}
+        self._requests: dict[str, int] = {}
         self._tallies: dict[tuple[str, str, str], int] = {}
         self._paused: dict[str, bool] = {}
         self._workers: dict[str, bytes] = {}
@@ -100,6 +101,7 @@ class MemoryStore:
             self._timeline.setdefault(event.seq, []).append(event)
         for key, count in changes.tallies.items():
             self._tallies[key] = self._tallies.get(key, 0) + count
+        self._requests.update(changes.requests)
         self._paused.update(changes.queues)
         self._workers.update(workers)
         for schedule_id in changes.schedules:
@@ -148,8 +150,13 @@ class MemoryStore:
         self._pools[:] = sorted(pools, key=lambda pool: pool.name)
         self._types.update({t.name: t for t in task_types})
 
+    def answered(self, request_id: str) -> int | None:
+        return self._requests.get(request_id)
+
     def prune(self, now: float, finished_before: float, limit: int) -> int:
         self._refuse_if_stale()
+        for request_id in list(self._requests)[:-KEPT_REQUESTS]:
+            del self._requests[request_id]
         expiries = sorted((expiry, seq) for seq, (expiry, _) in self._results.items())
         stale = [seq for expiry, seq in expiries if expiry <= now][:limit]
         for seq in stale:

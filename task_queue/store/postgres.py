@@ -21,7 +21,7 @@ from task_queue.store.postgres_query import select
 from task_queue.store.postgres_reader import PostgresReader, stored_task
 from task_queue.store.postgres_statements import statements_of
 from task_queue.store.postgres_text import plain, stored
-from task_queue.store.protocol import StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, StoreError
 from task_queue.store.query import Pool
 from task_queue.tasks import TaskType
 
@@ -102,6 +102,10 @@ class PostgresStore(PostgresReader):
         )
         return {plain(key): plain(task_id) for key, task_id in rows}
 
+    def answered(self, request_id: str) -> int | None:
+        rows = self._rows("SELECT count FROM requests WHERE id = %s", (stored(request_id),))
+        return rows[0][0] if rows else None
+
     def commit(self, changes: Changes) -> None:
         with self._writing():
             for sql, values in statements_of(changes):
@@ -146,6 +150,10 @@ class PostgresStore(PostgresReader):
                     "WHERE seq = ANY (%s)".encode(),
                     (Column("bigint", seqs),),
                 )
+            self._connection.execute(
+                "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - %s",
+                (KEPT_REQUESTS,),
+            )
             self._forget(old)
         return sum(map(len, stale)) + len(old)
 

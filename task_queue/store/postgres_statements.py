@@ -130,6 +130,9 @@ def _attempts(changes: Changes) -> Iterator[Statement]:
 
 
 def _others(changes: Changes) -> Iterator[Statement]:
+    if changes.requests:
+        answers = list(changes.requests.items())
+        yield _insert("requests", ("id", "count")), _columns(("text", "integer"), answers)
     if changes.queues:
         sql = _insert(
             "queues", ("queue", "paused"),

@@ -19,6 +19,8 @@ from task_queue.errors import TaskQueueError
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
 from task_queue.tasks import TaskType
 
+#: Calls whose answers are kept: they are repeated within seconds, if at all.
+KEPT_REQUESTS = 10_000
 #: A place in the order of endings: (finished_at, seq).
 Cursor = tuple[float, int]
 
@@ -96,6 +98,9 @@ class Store(Reader, Protocol):
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         """Of these task ids and idempotency keys, those that exist, to the task's id."""
+
+    def answered(self, request_id: str) -> int | None:
+        """What the call with this id was answered with, if it is one of the last 10,000."""
 
     def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
         """The arguments of tasks, by seq."""

@@ -19,7 +19,7 @@ from task_queue.core.machine import Loaded
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
-from task_queue.store.protocol import StaleEpoch, StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, StaleEpoch, StoreError
 from task_queue.store.query import Pool
 from task_queue.store.sqlite_reader import LIVE_STATUSES, SqliteReader, connect, select, words
 from task_queue.store.task_row import (
@@ -114,6 +114,10 @@ class SqliteStore(SqliteReader):
         )
         return {**dict(by_id), **dict(by_key)}
 
+    def answered(self, request_id: str) -> int | None:
+        rows = self._rows("SELECT count FROM requests WHERE id = ?", (request_id,))
+        return next((count for (count,) in rows), None)
+
     def commit(self, changes: Changes) -> None:
         with self._errors(), self._transaction():
             self._refuse_if_stale()
@@ -139,6 +143,10 @@ class SqliteStore(SqliteReader):
     def prune(self, now: float, finished_before: float, limit: int) -> int:
         with self._errors(), self._transaction():
             self._refuse_if_stale()
+            self._connection.execute(
+                "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - ?",
+                (KEPT_REQUESTS,),
+            )
             pruned = 0
             for table in ("states", "completed"):
                 self._connection.execute(
@@ -217,6 +225,7 @@ class SqliteStore(SqliteReader):
         )
 
     def _save_others(self, changes: Changes) -> None:
+        self._many("INSERT INTO requests (id, count) VALUES (?, ?)", changes.requests.items())
         self._many("INSERT OR REPLACE INTO queues VALUES (?, ?)", changes.queues.items())
         self._many(
             "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)",

@@ -25,7 +25,7 @@ async def test_before_it_has_loaded_it_says_so(hall: Hall) -> None:
         scheduler.pull(hall.pull_event()),
         scheduler.wait_over(["t"], 1),
         scheduler.read(),
-        scheduler.retry("t"),
+        scheduler.retry("t", "r"),
         scheduler.declare([], []),
     ):
         with pytest.raises(SchedulerUnavailable):
@@ -150,7 +150,7 @@ async def test_pruning_deletes_what_is_old_but_not_what_runs_again(
 ) -> None:
     ids = await hall.dead_letters(scheduler, 3)
     later = hall.clock.now() + 1
-    retry = background(scheduler.retry(ids[1]))
+    retry = background(scheduler.retry(ids[1], "r"))
     await asyncio.sleep(0)  # it waits for its turn
     assert scheduler.prune(later, 100) == 2
     await retry

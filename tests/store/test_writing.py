@@ -9,7 +9,7 @@ from task_queue.core.effects import Changes
 from task_queue.core.machine import Loaded
 from task_queue.core.status import Status
 from task_queue.core.task import Progress, Task, TaskError
-from task_queue.store.protocol import StaleEpoch, Store, StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, StaleEpoch, Store, StoreError
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskOptions, TaskType
 from tests.store.databases import (
@@ -184,6 +184,16 @@ def test_tallies_are_added_up(store: Store) -> None:
     store.commit(Changes(tallies={("q", "n", "submitted"): 3, ("a", "n", "died"): 1}))
     told = [(t.queue, t.name, t.kind, t.count) for t in store.tallies()]
     assert told == [("a", "n", "died", 1), ("q", "n", "failed", 1), ("q", "n", "submitted", 5)]
+
+
+def test_answers_to_calls_are_kept_until_many_others_came(store: Store) -> None:
+    assert store.answered("r") is None
+    store.commit(Changes(requests={"r": 3, "s": 0}))
+    assert (store.answered("r"), store.answered("s"), store.answered("t")) == (3, 0, None)
+    store.commit(Changes(requests={f"more-{n}": n for n in range(KEPT_REQUESTS)}))
+    store.prune(NOW, NOW - 1e6, 1)
+    assert store.answered("r") is store.answered("s") is None
+    assert store.answered("more-0") == 0
 
 
 def test_the_result_of_a_task_that_is_over_is_kept(store: Store) -> None:

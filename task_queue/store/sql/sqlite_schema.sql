@@ -121,6 +121,10 @@ CREATE TABLE IF NOT EXISTS tallies (
     queue TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (queue, name, kind)
 ) WITHOUT ROWID;
+-- Answers to calls that must not be carried out twice when they are repeated.
+CREATE TABLE IF NOT EXISTS requests (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, count INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS queues (
     queue TEXT PRIMARY KEY, paused INTEGER NOT NULL
 ) WITHOUT ROWID;
