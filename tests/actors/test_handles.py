@@ -8,7 +8,7 @@ import pytest
 
 from actors.handles import SchedulerHandle
 from task_queue.core import events as ev
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import NodeReading, SchedulerUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ class _FrozenMethod:
 
 
 class _FrozenActor:
-    request = retry = read = _FrozenMethod()
+    request = retry = read = tell_node = _FrozenMethod()
 
 
 @pytest.fixture
@@ -35,8 +35,9 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> SchedulerHandle:
         lambda handle: handle.request(ev.CancelRequested("t")),
         lambda handle: handle.retry("t"),
         lambda handle: handle.read(),
+        lambda handle: handle.tell_node(NodeReading("n", 1.0, 2.0, 3.0, 4, 5, 6, 7)),
     ],
-    ids=["request", "retry", "read"],
+    ids=["request", "retry", "read", "tell_node"],
 )
 async def test_a_frozen_scheduler_is_unavailable_when_the_patience_is_over(
     frozen: SchedulerHandle, call: Callable[[SchedulerHandle], Awaitable[Any]]
