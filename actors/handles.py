@@ -2,7 +2,8 @@
 
 Nobody else sees an ObjectRef or one of Ray's exceptions. A call to the scheduler that fails because
 its process died is repeated, with the same ids, until the restarted one answers or the patience of
-the handle is over; every scheduler call is safe to repeat.
+the handle is over; every scheduler call is safe to repeat. Short calls end at
+that time too if the scheduler is frozen.
 """
 
 import asyncio
@@ -61,12 +62,14 @@ class SchedulerHandle:
 
     async def request(self, event: Event) -> Answer:
         blob = encode(event)
-        answer: Answer = decode_answer(await self._call(lambda actor: actor.request.remote(blob)))
+        answer: Answer = decode_answer(
+            await self._call_promptly(lambda actor: actor.request.remote(blob))
+        )
         return answer
 
     async def retry(self, task_id: str, request_id: str) -> Moved | Refused:
         answer: Moved | Refused = decode_answer(
-            await self._call(lambda actor: actor.retry.remote(task_id, request_id))
+            await self._call_promptly(lambda actor: actor.retry.remote(task_id, request_id))
         )
         return answer
 
@@ -86,12 +89,12 @@ class SchedulerHandle:
 
     async def read(self, told: ReplicaReport | None = None) -> SchedulerReading:
         blob = encode(told)
-        return decode_reading(await self._call(lambda actor: actor.read.remote(blob)))
+        return decode_reading(await self._call_promptly(lambda actor: actor.read.remote(blob)))
 
     async def tell_node(self, node: NodeReading) -> None:
         """Say how the caller's machine does."""
         blob = encode(node)
-        await self._call(lambda actor: actor.tell_node.remote(blob))
+        await self._call_promptly(lambda actor: actor.tell_node.remote(blob))
 
     async def ready(self) -> None:
         """Returns when the scheduler has loaded its store."""
@@ -100,6 +103,21 @@ class SchedulerHandle:
     async def stop(self) -> None:
         """Ask the scheduler to let its store go."""
         await self._call(lambda actor: actor.stop.remote())
+
+    async def _call_promptly(self, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """A call that is short, so that no answer within the patience means a frozen scheduler.
+
+        Ray itself notices a stopped process only much later.
+        """
+        try:
+            async with asyncio.timeout(self._patience_seconds) as limit:
+                return await self._call(ask)
+        except TimeoutError as error:
+            if not limit.expired():  # the scheduler's own
+                raise
+            raise SchedulerUnavailable(
+                f"the scheduler did not answer within {self._patience_seconds:g} s; try again"
+            ) from error
 
     async def _call(self, ask: Callable[[Any], Awaitable[T]]) -> T:
         deadline = asyncio.get_running_loop().time() + self._patience_seconds

@@ -10,6 +10,7 @@ from serve_app.argument_checks import ArgumentChecks
 from serve_app.catalogue import Catalogue
 from serve_app.complaint import Complaint
 from serve_app.nearest import hint, shown
+from task_queue.queue_name import queue_name_fault
 from task_queue.tasks import TaskType
 
 #: A pool of "*" serves any queue that callers make up.
@@ -74,6 +75,9 @@ class Destinations:
 
     def _misplaced(self, name: str, queue: str) -> list[Complaint]:
         """Any worker that serves the queue may get the task, so all their pools must have it."""
+        fault = queue_name_fault(queue)
+        if fault is not None:
+            return [Complaint("queue", fault)]
         pools = self._catalogue.pools_serving(queue)
         if not pools:
             cure = hint(queue, self._catalogue.queues(), "queues")

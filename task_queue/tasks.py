@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from task_queue.core.status import PRIORITY_DEFAULT, PRIORITY_MAX, PRIORITY_MIN
 from task_queue.errors import TaskDefinitionError
+from task_queue.queue_name import queue_name_fault
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,8 +44,9 @@ class TaskOptions(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in _FLOAT_OPTIONS:
             _check_finite(name, getattr(self, name))
+        queue_fault = queue_name_fault(self.queue)
         checks: Iterable[tuple[bool, str]] = (
-            (bool(self.queue), "queue must not be empty"),
+            (queue_fault is None, f"queue: {queue_fault}"),
             (PRIORITY_MIN <= self.priority <= PRIORITY_MAX, f"priority {self.priority}: give 0..9"),
             (self.max_retries >= 0, f"max_retries {self.max_retries}: give 0 or more"),
             (self.retry_base_seconds > 0, "retry_base_seconds must be above 0"),

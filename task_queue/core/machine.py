@@ -328,14 +328,21 @@ class QueueMachine:
             self.book.release(task, now, fx)
 
     def _lose(self, worker: WorkerState, cause: str, now: float, fx: Effects) -> None:
-        """Void the leases of a worker that is gone."""
+        """Void the leases of a worker that is gone.
+
+        At most as many leases as it has slots can have run. Its oldest ones count a death, all
+        others go back as read-ahead. A later lease of higher priority may have overtaken an
+        older one inside the worker; then the death is counted for the older one.
+        """
         error = TaskError("WorkerLost", f"worker {worker.info.worker_id} was lost: {cause}")
-        for task in list(worker.held.values()):
+        for place, task in enumerate(list(worker.held.values())):
             self._drop_lease(worker, task)
             if task.cancel_requested:
                 self.book.cancel(task, now, fx)
-            else:
+            elif place < worker.info.slots:
                 self.book.survive_death(task, error, self.rules.max_deaths, now, fx)
+            else:
+                self.book.release(task, now, fx)
         worker.info.status = WorkerStatus.LOST
         self._forget(worker, cause, now, fx)
 

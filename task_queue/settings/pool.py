@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from task_queue.queue_name import queue_name_fault
 from task_queue.settings.section import (
     Bytes,
     Count,
@@ -87,9 +88,10 @@ class PoolSettings(Section):
     def _are_queues(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if not values:
             raise ValueError(f"is empty: name a queue, or {ANY_QUEUE!r} for all that no pool names")
-        too_long = [value for value in values if len(value) > 255]
-        if too_long:
-            raise ValueError("give queue names of at most 255 characters")
+        for value in values:
+            fault = None if value == ANY_QUEUE else queue_name_fault(value)
+            if fault is not None:
+                raise ValueError(fault)
         return values
 
     @field_validator("task_modules")

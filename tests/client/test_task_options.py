@@ -27,3 +27,14 @@ def test_no_timeout_is_none() -> None:
 
 def test_whole_numbers_are_numbers() -> None:
     assert TaskOptions(retry_base_seconds=2, retry_cap_seconds=10**400).retry_base_seconds == 2
+
+
+@pytest.mark.parametrize("queue", ["", "my mail", "*", "a\x00", "é", "-a", "mail\n", "x" * 256])
+def test_a_queue_is_called_by_plain_characters(queue: str) -> None:
+    with pytest.raises(TaskDefinitionError, match="queue: "):
+        TaskOptions(queue=queue)
+
+
+@pytest.mark.parametrize("queue", ["mail", "eu-west.mail_2", "team/mail", "a:b", "_own", "x" * 255])
+def test_plain_queue_names_are_taken(queue: str) -> None:
+    assert TaskOptions(queue=queue).queue == queue

@@ -1,6 +1,7 @@
 """Workers come, pull, fall silent, come back, are paused and drained."""
 
 from collections.abc import Callable
+from itertools import takewhile
 
 import pytest
 
@@ -184,6 +185,46 @@ def test_a_silent_worker_is_lost_and_its_tasks_run_again(machine: DrivenMachine)
     error = machine.tasks[lease.task_id].error
     assert error is not None
     assert error.type == "WorkerLost"
+
+
+def test_what_a_lost_worker_had_only_read_ahead_counts_no_death(machine: DrivenMachine) -> None:
+    machine.register(slots=2)
+    ids = machine.submit_all(*[{}] * 5)
+    machine.leases(want=5)
+    machine.handle(ev.WorkerLost("w1", "a", "process died"))
+    assert [machine.tasks[i].deaths for i in ids] == [1, 1, 0, 0, 0]
+    assert [machine.status(i) for i in ids] == [Status.RETRYING] * 2 + [Status.QUEUED] * 3
+    assert [machine.tasks[i].attempt_shown for i in ids] == [1, 1, 0, 0, 0]
+
+
+def test_a_lease_moves_up_when_one_before_it_ends(machine: DrivenMachine) -> None:
+    machine.register(slots=1)
+    ids = machine.submit_all({}, {}, {})
+    first, _, _ = machine.leases(want=3)
+    machine.pull(want=1, reports=[succeeded(first)])
+    machine.handle(ev.WorkerLost("w1", "a", "process died"))
+    assert [machine.tasks[i].deaths for i in ids] == [0, 1, 0]
+
+
+def test_a_task_that_kills_its_workers_is_quarantined_and_its_neighbours_are_not(
+    make_machine: Callable[[Rules], DrivenMachine],
+) -> None:
+    machine = make_machine(Rules(max_deaths=3))
+    killer, *neighbours = machine.submit_all(*[{}] * 4)
+    for life in "abc":
+        machine.tick(600)  # every back-off is over
+        machine.register(incarnation=life)
+        grant = machine.pull(want=4, incarnation=life)
+        assert grant is not None
+        ran_before = takewhile(lambda lease: lease.task_id != killer, grant.leases)
+        machine.pull(incarnation=life, reports=[succeeded(lease) for lease in ran_before])
+        machine.handle(ev.WorkerLost("w1", life, "killed by signal 9"))
+    assert machine.status(killer) is Status.FAILED
+    error = machine.tasks[killer].error
+    assert error is not None
+    assert error.type == "Quarantined"
+    assert "killed by signal 9" in error.message
+    assert all(machine.tasks[i].deaths == 0 for i in neighbours)
 
 
 def test_every_pull_is_a_sign_of_life(machine: DrivenMachine) -> None:

@@ -53,6 +53,18 @@ def good(found: Any) -> Destination:
     return found
 
 
+@pytest.mark.parametrize("queue", ["my mail", "*", "mail\n", "a\x00"])
+@pytest.mark.parametrize("path", ["/api/v1/tasks", "/api/v1/schedules"])
+async def test_a_name_that_no_queue_can_have_is_refused(
+    world: World, path: str, queue: str
+) -> None:
+    task = {"name": "shop.thumbnail", "args": ["cat.png"], "queue": queue}
+    body = task if path.endswith("tasks") else {"task": task, "interval_seconds": 60}
+    answer = await world.http.post(path, json=body)
+    assert answer.status_code == 422, answer.text
+    assert "cannot name a queue: begin with a letter" in answer.text
+
+
 class TestKept:
     async def test_for_two_seconds(
         self, destinations: Destinations, store: CountingStore, clock: FakeClock

@@ -91,6 +91,8 @@ REFUSED = [
     ("pools: {a: {queues: [x, x]}}", "pools.a.queues: lists 'x' more than once"),
     ("pools: {a: {queues: ['']}}", r"pools.a.queues\[0\]: '': give text that is not empty"),
     (f"pools: {{a: {{queues: [{'x' * 256}]}}}}", "pools.a.queues: .*at most 255 characters"),
+    ("pools: {a: {queues: ['my mail']}}", "pools.a.queues: .*'my mail' cannot name a queue"),
+    ("pools: {a: {queues: ['mail*']}}", "pools.a.queues: .*'mail\\*' cannot name a queue"),
     ("pools: {a: {task_modules: [a.py/]}}", "pools.a.task_modules: 'a.py/' is not the name of a"),
     ("pools: {a: {task_modules: ['a;b']}}", "pools.a.task_modules: 'a;b' is not the name of a"),
     ("pools: {a: {python_path: [gone]}}", "pools.a.python_path: 'gone' does not exist: give"),

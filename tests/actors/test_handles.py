@@ -1,0 +1,57 @@
+"""The handle to the scheduler, over an actor that is frozen: no Ray, no answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from actors.handles import SchedulerHandle
+from task_queue.core import events as ev
+from task_queue.scheduler_api import NodeReading, SchedulerUnavailable
+
+pytestmark = pytest.mark.anyio
+
+
+class _FrozenMethod:
+    def remote(self, *_: object) -> asyncio.Future[Any]:
+        """An answer that never comes."""
+        return asyncio.get_running_loop().create_future()
+
+
+class _FrozenActor:
+    request = retry = read = tell_node = _FrozenMethod()
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> SchedulerHandle:
+    monkeypatch.setattr("ray.get_actor", lambda *_: _FrozenActor())
+    return SchedulerHandle("namespace", patience_seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda handle: handle.request(ev.CancelRequested("t")),
+        lambda handle: handle.retry("t"),
+        lambda handle: handle.read(),
+        lambda handle: handle.tell_node(NodeReading("n", 1.0, 2.0, 3.0, 4, 5, 6, 7)),
+    ],
+    ids=["request", "retry", "read", "tell_node"],
+)
+async def test_a_frozen_scheduler_is_unavailable_when_the_patience_is_over(
+    frozen: SchedulerHandle, call: Callable[[SchedulerHandle], Awaitable[Any]]
+) -> None:
+    async with asyncio.timeout(30):  # without a limit of its own it would hang
+        with pytest.raises(SchedulerUnavailable, match=r"did not answer within 0\.05 s"):
+            await call(frozen)
+
+
+async def test_a_caller_that_is_cancelled_is_not_told_of_the_scheduler(
+    frozen: SchedulerHandle,
+) -> None:
+    asking = asyncio.ensure_future(frozen.read())
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
