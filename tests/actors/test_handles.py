@@ -33,7 +33,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> SchedulerHandle:
     "call",
     [
         lambda handle: handle.request(ev.CancelRequested("t")),
-        lambda handle: handle.retry("t"),
+        lambda handle: handle.retry("t", "r"),
         lambda handle: handle.read(),
         lambda handle: handle.tell_node(NodeReading("n", 1.0, 2.0, 3.0, 4, 5, 6, 7)),
     ],
