@@ -30,6 +30,8 @@ class Plan(Struct, frozen=True):
 CALM = Plan()
 #: Nothing fails, and tasks come faster than they can be run: orders show.
 CROWDED = Plan(busy_seconds=3.0, tasks=120, workers=2)
+#: Attempts follow each other while copies of earlier reports are still on their way.
+LATE_COPIES = Plan(duplicate=0.5, attempt_fails=0.5)
 
 
 def stormy(random: Random) -> Plan:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import structlog
 
-from tests.simulation.plan import CROWDED, stormy
+from tests.simulation.plan import CROWDED, LATE_COPIES, stormy
 from tests.simulation.planted import PLANTED
 from tests.simulation.virtual_loop import Deadlock, VirtualLoop
 from tests.simulation.world import World
@@ -41,6 +41,12 @@ def test_crowded_worlds_invert_orders_no_further_than_the_read_ahead() -> None:
         assert not violations, f"seed {seed}: {violations[0]}"
 
 
+def test_worlds_of_late_copies_keep_every_promise() -> None:
+    for seed in range(_CROWDED_SEEDS):
+        violations = World(seed, LATE_COPIES).run()
+        assert not violations, f"seed {seed}: {violations[0]}"
+
+
 def test_a_seed_replays_exactly() -> None:
     first, second, other = world(7), world(7), world(8)
     for each in (first, second, other):
@@ -53,7 +59,7 @@ def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     plant, expected = PLANTED[name]
     plant(monkeypatch)
     for seed in range(_SEEDS_TO_FIND):
-        made = World(seed, CROWDED) if seed % 2 else world(seed)
+        made = World(seed, (stormy(Random(seed)), CROWDED, LATE_COPIES)[seed % 3])
         try:
             violations = made.run()
         except AssertionError:
