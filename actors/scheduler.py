@@ -22,6 +22,7 @@ from actors.call_codec import (
 from monitoring.logs import configure_logs, get_logger
 from monitoring.node_book import NodeBook
 from monitoring.node_figures import read_node
+from monitoring.task_lines import TaskLines
 from task_queue.clock import Clock, SystemClock
 from task_queue.core.invariants import check_invariants
 from task_queue.core.machine import QueueMachine
@@ -111,6 +112,7 @@ class SchedulerLife:
             new_task_id,
             random.Random().random,
             next_firing,
+            on_turn=TaskLines(settings.logging.task_lines_per_second).take,
             on_trouble=self._on_trouble,
             on_dethroned=self._on_dethroned,
         )

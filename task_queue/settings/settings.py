@@ -226,6 +226,8 @@ class LoggingSettings(Section):
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["json", "console"] = "json"
+    #: Lines of single tasks (accepted, attempt over); more in a second are counted, not written.
+    task_lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
 
 
 def _ports_differ(settings: "Settings") -> "Settings":

@@ -29,7 +29,10 @@ def test_all_problems_are_listed_each_with_its_line(complaints: Any) -> None:
             "pools, autoscaler, logging",
         ),
         ("ray: {adress: auto}", "ray.adress: unknown; did you mean 'address'?"),
-        ("logging: {colour: x}", "logging.colour: unknown; known here: level, format"),
+        (
+            "logging: {colour: x}",
+            "logging.colour: unknown; known here: level, format, task_lines_per_second",
+        ),
         (
             "http: {api_keys: [{nam: a, name: b, sha256: '" + "0" * 64 + "'}]}",
             "http.api_keys[0].nam: unknown; did you mean 'name'?",
