@@ -11,7 +11,7 @@ CONFIG ?= configs/local.yaml
 # Debian packages that the tests need are named here, and asked for nowhere else.
 # chromium: the web console is read in a real browser. prometheus (with promtool) and
 # prometheus-alertmanager (with amtool): the files in monitoring/ are checked by what reads them.
-SYSTEM_PACKAGES := chromium postgresql prometheus prometheus-alertmanager
+SYSTEM_PACKAGES := chromium postgresql prometheus prometheus-alertmanager redis-server
 # Of `make bench-peers` only.
 PEERS_SYSTEM_PACKAGES := redis-server postgresql
 PEERS := .task-queue/peers-venv

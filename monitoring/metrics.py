@@ -41,6 +41,7 @@ class MetricsSource(Struct, frozen=True):
     reading: SchedulerReading
     tallies: Sequence[Tally]
     lost_workers: int
+    redis: Sequence[Metric] = ()  #: families of Redis, if it is configured
 
 
 def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
@@ -63,6 +64,7 @@ def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
         *system_families(reading.nodes),
         *database_families(reading.store),
         *api_families(reading.replicas),
+        *source.redis,
     ]
     return _text(families, accept)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serve_app.api_context import ApiContext
+from serve_app.api_context import ApiContext, ReadRedis
 from serve_app.auth import ApiKeyAuth
 from serve_app.direct_routes import DirectRoutes
 from serve_app.limits import BodyLimit
@@ -55,6 +55,7 @@ def build_api(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     check_seconds: float = _CHECK_SECONDS,
+    read_redis: ReadRedis | None = None,
 ) -> FastAPI:
     """The API as an ASGI application.
 
@@ -67,9 +68,12 @@ def build_api(
         version: of the software, for /health and /docs.
         sleep: how the event stream waits between two looks.
         check_seconds: how long a health check waits for the store or the scheduler.
+        read_redis: how Redis is; None: there is none.
     """
     readers = Readers(open_reader, clock)
-    context = ApiContext(scheduler, readers, settings, clock, version, sleep, check_seconds)
+    context = ApiContext(
+        scheduler, readers, settings, clock, version, sleep, check_seconds, read_redis
+    )  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from fastapi import Request
 
 from monitoring.logs import get_logger
+from monitoring.redis_reading import RedisReading
 from serve_app.catalogue import Catalogue
 from serve_app.fleet import SHOWN_LOST_SECONDS, lost_lately
 from serve_app.nearest import shown
@@ -29,6 +30,9 @@ from task_queue.settings import Settings
 _READING_SECONDS = 0.5
 _LOST_SECONDS = 2.0
 _TELL_SECONDS = 2.0
+_REDIS_SECONDS = 2.0
+
+ReadRedis = Callable[[], Awaitable[RedisReading]]
 
 _log = get_logger("api")
 
@@ -45,6 +49,7 @@ class ApiContext:
         version: str,
         sleep: Callable[[float], Awaitable[None]],
         check_seconds: float,
+        read_redis: ReadRedis | None,
     ) -> None:
         self.scheduler = scheduler
         self.readers = readers
@@ -65,6 +70,8 @@ class ApiContext:
         self._lost: ReadingCache[list[WorkerInfo]] = ReadingCache(
             self._read_lost, _LOST_SECONDS, clock
         )
+
+        self.redis = None if read_redis is None else ReadingCache(read_redis, _REDIS_SECONDS, clock)
 
     async def reading(self) -> SchedulerReading:
         """The scheduler, at most half a second ago."""

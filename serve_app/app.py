@@ -14,6 +14,7 @@ from ray.serve import Application
 from actors.handles import SchedulerHandle
 from monitoring.logs import configure_logs
 from serve_app.api import build_api
+from serve_app.redis_probe import RedisProbe
 from task_queue import __version__
 from task_queue.clock import SystemClock
 from task_queue.settings import Settings, load_settings, settings_from_json, settings_to_json
@@ -43,6 +44,7 @@ class HttpApi:
             settings,
             SystemClock(),
             __version__,
+            read_redis=RedisProbe(settings.redis.url).read if settings.redis.url else None,
         )
         # What is loaded by now stays. Each batch makes thousands of objects and so has the garbage
         # collector run; without this it would look through all of Ray and FastAPI, again and again.

@@ -108,9 +108,10 @@ class DatabaseCheck(Struct, omit_defaults=True):
     detail: str = ""
 
 
-class RedisCheck(Struct):
+class RedisCheck(Struct, omit_defaults=True):
     status: str
     response_time_ms: float | None
+    detail: str = ""
 
 
 class WorkersCheck(Struct, omit_defaults=True):
@@ -163,11 +164,12 @@ class DatabaseHealth(Struct, omit_defaults=True):
     detail: str = ""
 
 
-class RedisHealth(Struct):
+class RedisHealth(Struct, omit_defaults=True):
     status: str
     memory_mb: float | None
     connected_clients: int | None
     ops_per_second: float | None
+    detail: str = ""
 
 
 class WorkersHealth(Struct, omit_defaults=True):

@@ -12,6 +12,7 @@ from typing import TypeVar
 from fastapi import Request, Response
 from msgspec import Struct
 
+from monitoring.redis_reading import RedisReading
 from serve_app import dashboard_shapes as shapes
 from serve_app.answers import json_answer
 from serve_app.api_context import ApiContext
@@ -36,6 +37,13 @@ class _Database(Struct):
     status: str
     latency_ms: float
     detail: str = ""
+
+
+class _Redis(Struct):
+    status: str
+    latency_ms: float | None
+    detail: str = ""
+    reading: RedisReading | None = None
 
 
 class HealthRoutes:
@@ -64,7 +72,7 @@ class HealthRoutes:
         yield Operation(
             method="GET", path="/api/v1/health/redis", handler=self.get_redis_health, tag="health",
             summary="Redis, if it is configured", answer=shapes.RedisHealth,
-            answer_example=shapes.RedisHealth(_NOT_CONFIGURED, None, None, None),
+            answer_example=shapes.RedisHealth("healthy", 512.0, 10, 1200.0), also=sick,
         )  # fmt: skip
         yield Operation(
             method="GET", path="/api/v1/health/workers", handler=self.get_worker_health,
@@ -74,16 +82,19 @@ class HealthRoutes:
 
     async def get_health(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        database, workers = await asyncio.gather(self._database(), self._workers())
+        database, redis, workers = await asyncio.gather(
+            self._database(), self._redis(), self._workers()
+        )
         checks = shapes.HealthChecks(
             shapes.DatabaseCheck(database.status, database.latency_ms, database.detail),
-            shapes.RedisCheck(_NOT_CONFIGURED, None),
+            shapes.RedisCheck(redis.status, redis.latency_ms, redis.detail),
             shapes.WorkersCheck(
                 workers.status, workers.active_workers, workers.total_workers, workers.detail
             ),
             shapes.ApiCheck(_HEALTHY, self._uptime()),
         )
-        status = _worst(database.status, workers.status)
+        # Tasks go on without Redis: no reason to send traffic elsewhere.
+        status = _worst(database.status, workers.status, _softened(redis.status))
         now = to_rfc3339(self._context.clock.now())
         return _report(shapes.Health(status, self._context.version, now, checks), status)
 
@@ -101,7 +112,13 @@ class HealthRoutes:
 
     async def get_redis_health(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        return json_answer(shapes.RedisHealth(_NOT_CONFIGURED, None, None, None))
+        redis = await self._redis()
+        health = shapes.RedisHealth(redis.status, None, None, None, redis.detail)
+        if (reading := redis.reading) is not None:
+            health.memory_mb = round(reading.memory_bytes / 2**20, 1)
+            health.connected_clients = reading.connected_clients
+            health.ops_per_second = reading.ops_per_second
+        return _report(health, redis.status)
 
     async def get_worker_health(self, request: Request) -> Response:
         decode_query(request, NoFields)
@@ -115,8 +132,17 @@ class HealthRoutes:
             await self._in_time(self._context.readers.ping(), "the store")
         except _Sick as error:
             status, detail = _UNHEALTHY, str(error)
-        latency_ms = round((self._context.clock.monotonic() - begun) * 1000, 1)
-        return _Database(status, latency_ms, detail)
+        return _Database(status, self._since(begun), detail)
+
+    async def _redis(self) -> _Redis:
+        if self._context.redis is None:
+            return _Redis(_NOT_CONFIGURED, None)
+        begun = self._context.clock.monotonic()
+        try:
+            reading = await self._in_time(self._context.redis.get(), "Redis")
+        except _Sick as error:
+            return _Redis(_UNHEALTHY, self._since(begun), str(error))
+        return _Redis(_HEALTHY, self._since(begun), reading=reading)
 
     async def _workers(self) -> shapes.WorkersHealth:
         lost_soon = asyncio.ensure_future(self._lost())  # both are asked in the same second
@@ -152,6 +178,10 @@ class HealthRoutes:
         except Exception as error:  # whatever it is, that part is sick
             raise _Sick(str(error) or type(error).__name__) from error
 
+    def _since(self, begun: float) -> float:
+        """Milliseconds."""
+        return round((self._context.clock.monotonic() - begun) * 1000, 1)
+
     def _uptime(self) -> float:
         return round(self._context.clock.monotonic() - self._context.started_at, 3)
 
@@ -163,6 +193,10 @@ def _startable(reading: SchedulerReading) -> int:
 
 def _worst(*statuses: str) -> str:
     return next((s for s in (_UNHEALTHY, _DEGRADED) if s in statuses), _HEALTHY)
+
+
+def _softened(status: str) -> str:
+    return _DEGRADED if status == _UNHEALTHY else status
 
 
 def _report(health: Struct, status: str) -> Response:

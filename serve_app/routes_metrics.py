@@ -6,8 +6,11 @@ from urllib.parse import quote
 
 import msgspec
 from fastapi import Request, Response
+from prometheus_client.core import Metric
 
+from monitoring.logs import get_logger
 from monitoring.metrics import MetricsSource, render_metrics, render_worker_metrics
+from monitoring.redis_families import redis_families
 from serve_app.answers import json_answer
 from serve_app.api_context import ApiContext
 from serve_app.decoding import NoFields, decode_query
@@ -15,6 +18,9 @@ from serve_app.fleet import without_living
 from serve_app.nearest import hint, shown
 from serve_app.operation import Operation
 from serve_app.problems import ApiProblem
+from serve_app.redis_away import RedisAway
+
+_log = get_logger("api")
 
 _TEXT = "text/plain; version=0.0.4"
 _WORKER_METRICS = "/api/v1/metrics/workers"
@@ -54,8 +60,19 @@ class MetricsRoutes:
             reading,
             await context.readers.scan(lambda reader: reader.tallies()),
             len(without_living(lost, reading)),
+            await self._redis(),
         )
         return _text_answer(*render_metrics(source, request.headers.get("accept", "")))
+
+    async def _redis(self) -> list[Metric]:
+        redis = self._context.redis
+        if redis is None:
+            return []
+        try:
+            return list(redis_families(await redis.get()))
+        except RedisAway as error:
+            _log.warning("redis_away", reason=str(error))
+            return list(redis_families(None))
 
     async def get_worker_metrics(self, request: Request) -> Response:
         decode_query(request, NoFields)

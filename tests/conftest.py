@@ -10,7 +10,9 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
+from benchmarks.peers.broker import Broker
 from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
+from benchmarks.peers.private_redis import private_redis
 
 _IN_CI = bool(os.environ.get("CI"))
 # A slow moment of a shared machine is not a failure, so there are no deadlines.
@@ -25,6 +27,19 @@ settings.register_profile(
     "thorough", _COMMON, max_examples=1_000, stateful_step_count=100, derandomize=_IN_CI
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture
+def redis_server() -> Iterator[Broker]:
+    """A Redis of the test's own, on the loopback interface."""
+    with ExitStack() as servers:
+        try:
+            broker = servers.enter_context(private_redis())
+        except FileNotFoundError as error:
+            if "CI" in os.environ:
+                raise
+            pytest.skip(str(error))
+        yield broker
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,27 @@ def _postgres_url(url: str) -> str:
     return url
 
 
+class RedisSettings(Section):
+    """A Redis that is looked at: one that holds the tables of Ray's GCS, if Ray was set up so."""
+
+    #: redis://:password@host:port/0, or rediss:// for TLS. None: there is none.
+    url: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_redis(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            there = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+        except ValueError:  # what urllib says may show the password
+            there = False
+        if not there or not re.fullmatch(r"(/[0-9]*)?", parts.path):
+            raise ValueError("give redis://:password@host:port/0, or null if there is none")
+        return url
+
+
 class ApiKey(Section):
     """A caller that may use the HTTP API. The key itself is nowhere in the settings."""
 
@@ -252,6 +273,7 @@ class Settings(Section):
     """All that can be set. Only `pools` has no default."""
 
     store: StoreSettings = StoreSettings()
+    redis: RedisSettings = RedisSettings()
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     leases: LeaseSettings = LeaseSettings()

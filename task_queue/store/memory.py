@@ -256,6 +256,7 @@ def _matches(task: Task, query: TaskQuery) -> bool:
         and (query.tag is None or query.tag in spec.tags)
         and (query.error is None or (task.error is not None and query.error.lower() in error))
         and (query.text is None or query.text.lower() in haystack)
+        and (query.from_seq is None or task.seq >= query.from_seq)
         and (query.submitted_from is None or task.submitted_at >= query.submitted_from)
         and (query.submitted_to is None or task.submitted_at < query.submitted_to)
         and (query.before_seq is None or task.seq < query.before_seq)

@@ -73,6 +73,7 @@ def where(query: TaskQuery) -> tuple[Collection[Status], str, list[Any]]:
     bounds = {
         "submitted_at >= %s": query.submitted_from,
         "submitted_at < %s": query.submitted_to,
+        "seq >= %s": query.from_seq,
         "seq < %s": query.before_seq,
     }
     parts += [(text, [value]) for text, value in bounds.items() if value is not None]

@@ -22,6 +22,7 @@ from task_queue.store.postgres_query import COLUMNS, VIEWS, select, where
 from task_queue.store.postgres_text import parted, plain, stored
 from task_queue.store.protocol import Cursor
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
+from task_queue.store.submitted_range import with_seq_bounds
 from task_queue.store.task_row import task_of
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
@@ -73,7 +74,7 @@ class PostgresReader:
         return [(attempt, plain(text)) for attempt, text in self._rows(sql, (seq,))]
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        statuses, condition, values = where(query)
+        statuses, condition, values = where(self._bounded(query))
         # The newest of each table first, so that none is sorted as a whole.
         ending = " ORDER BY seq DESC LIMIT %s"
         sql = select(statuses, condition, ending=ending)
@@ -82,6 +83,16 @@ class PostgresReader:
             f"SELECT * FROM ({sql}) AS found {ending}", (*(*values, limit) * parts, limit)
         )
         return [stored_task(row) for row in rows]
+
+    def _bounded(self, query: TaskQuery) -> TaskQuery:
+        if query.submitted_from is None and query.submitted_to is None:
+            return query
+        ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
+        return with_seq_bounds(query, last_seq, self._submitted_from_seq)
+
+    def _submitted_from_seq(self, seq: int) -> float | None:
+        sql = "SELECT submitted_at FROM tasks WHERE seq >= %s ORDER BY seq LIMIT 1"
+        return next((at for (at,) in self._rows(sql, (seq,))), None)
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
         ending = "ORDER BY finished_at, seq LIMIT %s"

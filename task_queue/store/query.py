@@ -18,6 +18,7 @@ class TaskQuery(Struct, frozen=True, kw_only=True):
     text: str | None = None  #: part of the id, the name, a tag or the error, any case
     submitted_from: float | None = None  #: seconds since the epoch, inclusive
     submitted_to: float | None = None  #: seconds since the epoch, exclusive
+    from_seq: int | None = None  #: only tasks accepted at or after this one
     before_seq: int | None = None  #: only tasks accepted before this one: where a page ended
 
 
@@ -49,7 +50,7 @@ class Trends(Struct, frozen=True):
     """What happened between two times."""
 
     buckets: list[Bucket]
-    failures: list[FailurePattern]  #: most frequent first, at most 50
+    failures: list[FailurePattern]  #: most frequent first
 
 
 class Tally(Struct, frozen=True):

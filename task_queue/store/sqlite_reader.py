@@ -18,6 +18,7 @@ from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.protocol import Cursor, StoreError
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
+from task_queue.store.submitted_range import with_seq_bounds
 from task_queue.store.task_row import FIXED, MOVING, task_of
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
@@ -90,11 +91,21 @@ class SqliteReader:
         return [(attempt, text) for attempt, text in self._rows(sql, (seq,))]
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        statuses, condition, values = where(query)
+        statuses, condition, values = where(self._bounded(query))
         sql = select(statuses, condition)
         parts = sql.count("?") // len(values) if values else 0
         rows = self._rows(f"{sql} ORDER BY seq DESC LIMIT ?", (*values * parts, limit))
         return [task_of(row) for row in rows]
+
+    def _bounded(self, query: TaskQuery) -> TaskQuery:
+        if query.submitted_from is None and query.submitted_to is None:
+            return query
+        ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
+        return with_seq_bounds(query, last_seq, self._submitted_from_seq)
+
+    def _submitted_from_seq(self, seq: int) -> float | None:
+        sql = "SELECT submitted_at FROM tasks WHERE seq >= ? ORDER BY seq LIMIT 1"
+        return next((at for (at,) in self._rows(sql, (seq,))), None)
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
         sql = " UNION ALL ".join(  # SQLite merges the two, each in the order of its index
@@ -239,6 +250,7 @@ def where(query: TaskQuery) -> tuple[Collection[Status], str, list[Any]]:
     bounds = {
         "submitted_at >= ?": query.submitted_from,
         "submitted_at < ?": query.submitted_to,
+        "seq >= ?": query.from_seq,
         "seq < ?": query.before_seq,
     }
     parts += [(text, [value]) for text, value in bounds.items() if value is not None]

@@ -8,13 +8,12 @@ below p per cent of the values).
 import math
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct
 
 from task_queue.core.status import Status
 from task_queue.core.task import Task
 from task_queue.store.query import Bucket, FailurePattern, Trends
-
-_MOST_PATTERNS = 50
 
 
 class EndedTask(Struct, gc=False):
@@ -86,5 +85,16 @@ def _failures(tasks: list[EndedTask]) -> list[FailurePattern]:
                 name, error_type, len(group), last.finished_at, last.error_message, last.task_id
             )
         )
-    patterns.sort(key=lambda p: (-p.count, p.name, p.error_type))
-    return patterns[:_MOST_PATTERNS]
+    return most_frequent(patterns)
+
+
+def most_frequent(patterns: Iterable[FailurePattern]) -> list[FailurePattern]:
+    """One pattern for each task and type of error, whatever the slices; most frequent first."""
+    sums: dict[tuple[str, str], FailurePattern] = {}
+    for pattern in patterns:
+        key = pattern.name, pattern.error_type
+        other = sums.get(key, pattern)
+        last = max(other, pattern, key=lambda p: p.last_at)
+        count = pattern.count if other is pattern else other.count + pattern.count
+        sums[key] = msgspec.structs.replace(last, count=count)
+    return sorted(sums.values(), key=lambda p: (-p.count, p.name, p.error_type))

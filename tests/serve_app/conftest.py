@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from serve_app.api import build_api
+from serve_app.api_context import ReadRedis
 from task_queue.core.invariants import check_invariants
 from task_queue.core.settings import Rules
 from task_queue.ids import new_task_id
@@ -63,6 +64,7 @@ async def _world(
     rules: Rules | None = None,
     scheduler: Callable[[Scheduler], Any] = lambda real: real,
     reader: Callable[[Reader], Any] = lambda real: real,
+    read_redis: ReadRedis | None = None,
 ) -> AsyncIterator[World]:
     """`scheduler` and `reader` may put something between the API and the real ones."""
     clock = FakeClock()
@@ -89,6 +91,7 @@ async def _world(
         scheduler(real),
         lambda: reader(memory if kind == "memory" else open_reader(url)),
         settings, clock, "1.2.3", sleep=sleep, check_seconds=0.2,
+        read_redis=read_redis,
     )  # fmt: skip
     transport = httpx.ASGITransport(app)
     async with (

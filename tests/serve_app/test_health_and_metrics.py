@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from task_queue.core.events import WorkerLost
+from task_queue.core.events import WorkerDeregistered, WorkerLost
 from task_queue.store.protocol import StoreError
 from tests.serve_app.api_world import Between, World, problem
 from tests.serve_app.conftest import MakeWorld
@@ -132,6 +132,17 @@ def samples(text: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
+async def targets_of(world: World) -> dict[str, int]:
+    """Each worker that is a target, and how its scrape is answered."""
+    targets = (await world.http.get("/api/v1/prometheus/targets")).json()
+    return {
+        target["labels"]["worker_id"]: (
+            await world.http.get(unquote(target["labels"]["__metrics_path__"]))
+        ).status_code
+        for target in targets
+    }
+
+
 class TestMetrics:
     async def test_names_and_figures_of_the_guide(self, world: World) -> None:
         await world.worker(slots=4)
@@ -212,6 +223,40 @@ class TestMetrics:
                 names = [key for key in samples(answer.text) if labels["worker_id"] in key]
                 assert len(names) == 5  # no mean duration before the first attempt
         assert statuses == {"w1": 200, "w/2": 200, "w3": 503}
+
+    async def test_a_worker_that_was_deregistered_is_no_target_any_more(self, world: World) -> None:
+        await world.worker()
+        assert await targets_of(world) == {"w1": 200}
+        await world.scheduler.request(WorkerDeregistered("w1", "w1-process"))
+        world.clock.advance(3)
+        assert await targets_of(world) == {}
+        problem(await world.http.get("/api/v1/metrics/workers/w1"), 404)
+
+    async def test_a_lost_worker_is_down_until_it_is_back(self, world: World) -> None:
+        await world.worker()
+        await world.scheduler.request(WorkerLost("w1", "w1-process", "killed"))
+        world.clock.advance(3)
+        assert await targets_of(world) == {"w1": 503}
+        await world.worker()
+        world.clock.advance(1)
+        assert await targets_of(world) == {"w1": 200}
+
+    async def test_a_worker_that_is_silent_for_its_lease_is_down(self, world: World) -> None:
+        await world.worker()
+        for _ in range(8):
+            world.clock.advance(2)
+            world.scheduler.tick()
+            await world.scheduler.read()
+        world.clock.advance(3)
+        assert await targets_of(world) == {"w1": 503}
+
+    async def test_a_lost_worker_is_a_target_for_a_quarter_of_an_hour(self, world: World) -> None:
+        await world.worker()
+        await world.scheduler.request(WorkerLost("w1", "w1-process", "killed"))
+        world.clock.advance(890)
+        assert await targets_of(world) == {"w1": 503}
+        world.clock.advance(20)
+        assert await targets_of(world) == {}
 
     async def test_an_unknown_worker_has_no_metrics(self, world: World) -> None:
         problem(await world.http.get("/api/v1/metrics/workers/nobody"), 404)

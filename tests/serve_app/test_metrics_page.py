@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from monitoring.node_figures import read_node
+from monitoring.redis_reading import RedisReading
 from serve_app.api import build_api
 from task_queue.settings import PoolSettings, Settings
 from tests.serve_app.api_world import Between, World
@@ -57,7 +58,10 @@ async def busy(world: World) -> None:
 
 
 async def test_the_page_and_a_scrape_agree_both_ways(make_world: MakeWorld) -> None:
-    world = await make_world(scheduler=OnOneMachine)
+    async def read_redis() -> RedisReading:
+        return RedisReading(1, 1, 1, 1.0, {"hash": 1})
+
+    world = await make_world(scheduler=OnOneMachine, read_redis=read_redis)
     await busy(world)
     assert scraped((await world.http.get("/metrics")).text) == listed()
 

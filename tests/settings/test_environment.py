@@ -78,7 +78,7 @@ def test_others_are_left_alone(load: Any) -> None:
         ("HTTP__PROT", "1", "'prot' is unknown; did you mean 'port'?"),
         ("HTPP__PORT", "1", "'htpp' is unknown; did you mean 'http'?"),
         ("HTTP_PORT", "1", "'http_port' is unknown; "),
-        ("ZZZ", "1", "'zzz' is unknown; known here: store, http"),
+        ("ZZZ", "1", "'zzz' is unknown; known here: store, redis, http"),
         ("HTTP", "{}", "names a section, not a value"),
         ("HTTP__", "1", "names a section, not a value"),
         ("", "1", "names a section, not a value"),

@@ -25,7 +25,7 @@ def test_all_problems_are_listed_each_with_its_line(complaints: Any) -> None:
         ("htttp: {}", "htttp: unknown; did you mean 'http'?"),
         (
             "'[key]': {}",
-            "[key]: unknown; known here: store, http, limits, leases, retention, ray, "
+            "[key]: unknown; known here: store, redis, http, limits, leases, retention, ray, "
             "pools, autoscaler, logging",
         ),
         ("ray: {adress: auto}", "ray.adress: unknown; did you mean 'address'?"),

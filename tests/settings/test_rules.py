@@ -21,6 +21,11 @@ REFUSED = [
     ("store: {url: 'sqlite:///folder/'}", "store.url: .*give sqlite:///path"),
     ("store: {url: 'sqlite://queue.db'}", "store.url: .*give sqlite:///path"),
     ("store: {url: 5}", "store.url: 5: give text"),
+    # redis
+    ("redis: {url: 'localhost:6379'}", "redis.url: .*give redis://:password@host:port/0"),
+    ("redis: {url: 'redis://'}", "redis.url: .*give redis://:password@host:port/0"),
+    ("redis: {url: 'redis://h:x/0'}", "redis.url: .*give redis://:password@host:port/0"),
+    ("redis: {url: 'redis://h/queue'}", "redis.url: .*give redis://:password@host:port/0"),
     # http
     ("http: {port: 0}", "http.port: 0: give 1 or more"),
     ("http: {port: 65536}", "http.port: 65536: give 65535 or less"),
@@ -174,6 +179,20 @@ def test_password_in_a_store_url_is_not_shown(complaints: Any, url: str) -> None
     [line] = complaints(f"store: {{url: '{url}'}}")
     assert "db/queue" in line
     assert "hunter2" not in line
+
+
+def test_password_in_a_redis_url_is_not_shown(complaints: Any) -> None:
+    [line] = complaints("redis: {url: 'redis://:hunter2@host/queue'}")
+    assert "host/queue" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://localhost", "redis://localhost:6379/", "rediss://:secret@cache.internal:6380/2"],
+)
+def test_a_redis_url_is_taken_as_it_is(load: Any, url: str) -> None:
+    assert load(f"redis: {{url: '{url}'}}").redis.url == url
 
 
 def test_defaults_are_those_of_the_core(load: Any) -> None:

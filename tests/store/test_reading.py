@@ -109,6 +109,7 @@ def _naive(task: Task, query: TaskQuery) -> bool:
         "text": (query.text or "").lower() in words.lower(),
         "submitted_from": task.submitted_at >= (query.submitted_from or 0),
         "submitted_to": task.submitted_at < (query.submitted_to or 0),
+        "from_seq": task.seq >= (query.from_seq or 0),
         "before_seq": task.seq < (query.before_seq or 0),
     }
     return all(holds for name, holds in checks.items() if getattr(query, name) is not None)
@@ -144,6 +145,7 @@ _CONDITIONS: dict[str, st.SearchStrategy[Any]] = {
     "text": _PIECES,
     "submitted_from": _TIMES,
     "submitted_to": _TIMES,
+    "from_seq": st.integers(0, 202),
     "before_seq": st.integers(0, 202),
 }
 
@@ -168,7 +170,8 @@ def test_every_condition_divides_the_tasks(
     values: dict[str, Any] = {
         "statuses": (Status.FAILED, Status.QUEUED), "queue": "Ä", "name": _NAMES[2], "in_dlq": True,
         "worker_id": "w1", "tag": "größe ÄÖ", "error": "GRÖßE ä", "text": "日本",
-        "submitted_from": NOW + 10, "submitted_to": NOW + 10, "before_seq": 100,
+        "submitted_from": NOW + 10, "submitted_to": NOW + 10, "from_seq": 100,
+        "before_seq": 100,
     }  # fmt: skip
     query = TaskQuery(**{condition: values[condition]})
     found = {task.seq for task in reader.search(query, 500)}

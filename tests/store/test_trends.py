@@ -10,7 +10,7 @@ from task_queue.core.status import Status
 from task_queue.core.task import Task, TaskError
 from task_queue.store.protocol import Store
 from task_queue.store.query import Bucket, FailurePattern
-from task_queue.store.trends import EndedTask, percentile, trends_of
+from task_queue.store.trends import EndedTask, most_frequent, percentile, trends_of
 from tests.store.databases import NOW, a_task, dead_letter, inserted
 
 
@@ -76,10 +76,15 @@ def test_failures_are_grouped_by_task_and_error_most_frequent_first(store: Store
     ]
 
 
-def test_at_most_fifty_patterns_are_told(store: Store) -> None:
-    store.commit(inserted(*(dead_letter(seq, name=f"n{seq:03}") for seq in range(1, 61))))
-    failures = store.trends(NOW, NOW + 100, 100.0).failures
-    assert [pattern.name for pattern in failures] == [f"n{seq:03}" for seq in range(1, 51)]
+def test_patterns_of_several_slices_are_one_with_the_last_failure() -> None:
+    early, late = (
+        FailurePattern("n", "OSError", count, NOW + count, f"message {count}", f"t{count}")
+        for count in (2, 3)
+    )
+    other = FailurePattern("n", "KeyError", 4, NOW, "k", "t0")
+    one = FailurePattern("n", "OSError", 5, NOW + 3, "message 3", "t3")
+    assert most_frequent([early, other, late]) == [one, other]
+    assert most_frequent([late, early, other]) == [one, other]
 
 
 @pytest.mark.parametrize(
