@@ -87,6 +87,22 @@ class TestHealth:
             assert "within 0.2 s" in answer.json()["checks"]["database"]["detail"]
         assert (await world.http.get("/health/live")).status_code == 200
 
+    async def test_a_scan_that_hangs_hides_lost_workers_and_holds_up_nothing(
+        self, make_world: MakeWorld, release: threading.Event
+    ) -> None:
+        class HangingScan(Between):
+            def workers(self) -> None:
+                release.wait(60)
+
+        world = await make_world(reader=HangingScan)
+        await world.worker()
+        async with asyncio.timeout(5):
+            answer = await world.http.get("/health")
+        assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
+        workers = answer.json()["checks"]["workers"]
+        assert workers["active_count"] == 1
+        assert "lost workers are not counted" in workers["detail"]
+
     async def test_a_scheduler_that_is_away(self, world: World) -> None:
         world.scheduler.stop()
         for path in ("/health", "/api/v1/health/workers"):
