@@ -6,16 +6,14 @@ from typing import Any
 import msgspec
 
 from task_queue.core.effects import Changes
-from task_queue.core.status import Status
 from task_queue.core.task import Task
+from task_queue.store.placement import NO_RESULT, Placement, placement_of
 from task_queue.store.postgres_column import Column, Kind
 from task_queue.store.postgres_text import joined, stored, stored_or_none
 from task_queue.store.task_row import (
     FIXED,
     MOVING,
     fixed_columns,
-    has_simply_completed,
-    is_plain,
     moving_columns,
 )
 
@@ -33,7 +31,6 @@ _RESULT_KINDS: tuple[Kind, ...] = ("double precision", "bytea")
 _COMPLETED_KINDS: tuple[Kind, ...] = (
     "bigint", "integer", "text", "double precision", "double precision", "double precision",
 )  # fmt: skip
-_NO_RESULT = (None, None)
 
 
 def _insert(table: str, columns: Sequence[str], ending: str = "") -> str:
@@ -57,51 +54,42 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def statements_of(changes: Changes) -> Iterator[Statement]:
     """All that saves them, in order, each with its values."""
-    yield from _accepted(changes)
-    yield from _moved(changes)
+    yield from _tasks(changes)
     yield from _attempts(changes)
     yield from _others(changes)
 
 
-def _accepted(changes: Changes) -> Iterator[Statement]:
-    inserted, touched, leased = changes.inserted, changes.touched, changes.leased
-    if inserted:
-        rows = [(*_fixed(task), task.spec.arguments) for task in inserted]
+def _tasks(changes: Changes) -> Iterator[Statement]:
+    if changes.inserted:
+        rows = [(*_fixed(task), task.spec.arguments) for task in changes.inserted]
         yield _INSERT_TASKS, _columns((*_FIXED_KINDS, "bytea"), rows)
-    waiting = [task.seq for task in inserted if _is_waiting(task)]
-    if waiting:
-        yield _insert("waiting", ("seq",)), (Column("bigint", waiting),)
-    if touched:
-        yield _delete_from("waiting", list(touched))
-    over = [seq for seq in touched if seq not in leased]
-    if over:
-        yield _delete_from("leased", over)
-
-
-def _moved(changes: Changes) -> Iterator[Statement]:
-    inserted, touched, leased = changes.inserted, changes.touched, changes.leased
-    simply = [task for task in leased.values() if task.seq in touched or is_plain(task)]
-    if simply:
-        rows = [(t.seq, t.attempt, stored_or_none(t.worker_id), t.claimed_at) for t in simply]
+    placed = placement_of(changes)
+    if placed.waiting:
+        yield _insert("waiting", ("seq",)), (Column("bigint", placed.waiting),)
+    if placed.not_waiting:
+        yield _delete_from("waiting", placed.not_waiting)
+    if placed.not_leased:
+        yield _delete_from("leased", placed.not_leased)
+    if placed.leased:
+        rows = [
+            (t.seq, t.attempt, stored_or_none(t.worker_id), t.claimed_at) for t in placed.leased
+        ]
         yield _INSERT_LEASED, _columns(("bigint", "integer", "text", "double precision"), rows)
-    told = [t for t in inserted if not (_is_waiting(t) or (t.seq in leased and is_plain(t)))]
-    told += [task for seq, task in touched.items() if seq not in leased]
-    results = _results(changes)
-    completed = [task for task in told if has_simply_completed(task)]
-    if completed:
-        yield _delete_from("states", [task.seq for task in completed])
+    yield from _ended(placed)
+
+
+def _ended(placed: Placement) -> Iterator[Statement]:
+    result_of = placed.results.get
+    if placed.completed:
+        yield _delete_from("states", [task.seq for task in placed.completed])
         rows = [
             (t.seq, t.attempt, stored_or_none(t.worker_id), t.claimed_at, t.started_at,
-             t.finished_at, *results.get(t.seq, _NO_RESULT)) for t in completed
+             t.finished_at, *result_of(t.seq, NO_RESULT)) for t in placed.completed
         ]  # fmt: skip
         yield _INSERT_COMPLETED, _columns((*_COMPLETED_KINDS, *_RESULT_KINDS), rows)
-    others = [
-        (t.seq, *_moving(t), *results.get(t.seq, _NO_RESULT))
-        for t in told
-        if not has_simply_completed(t)
-    ]
-    if others:
-        yield _INSERT_STATES, _columns(("bigint", *_MOVING_KINDS, *_RESULT_KINDS), others)
+    if placed.states:
+        rows = [(t.seq, *_moving(t), *result_of(t.seq, NO_RESULT)) for t in placed.states]
+        yield _INSERT_STATES, _columns(("bigint", *_MOVING_KINDS, *_RESULT_KINDS), rows)
 
 
 def _attempts(changes: Changes) -> Iterator[Statement]:
@@ -182,21 +170,3 @@ def _fixed(task: Task) -> tuple[Any, ...]:
 def _moving(task: Task) -> tuple[Any, ...]:
     """The values of MOVING, as they are stored here."""
     return tuple(stored(v) if isinstance(v, str) else v for v in moving_columns(task))
-
-
-def _is_waiting(task: Task) -> bool:
-    """Whether a new task is told of by a row in `waiting`."""
-    return (
-        task.status is Status.QUEUED
-        and not (task.attempt or task.worker_id or task.claimed_at)
-        and is_plain(task)
-    )
-
-
-def _results(changes: Changes) -> dict[int, tuple[float, bytes]]:
-    """Until when it is kept, and the result, of the tasks that have one, by seq."""
-    return {
-        task.seq: (task.finished_at + task.spec.result_ttl_seconds, report.result)
-        for task, report in changes.ended
-        if report.result is not None and task.finished_at is not None
-    }

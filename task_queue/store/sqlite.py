@@ -16,9 +16,10 @@ import msgspec
 
 from task_queue.core.effects import Changes
 from task_queue.core.machine import Loaded
-from task_queue.core.status import TERMINAL, Status
+from task_queue.core.status import TERMINAL
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
+from task_queue.store.placement import NO_RESULT, placement_of
 from task_queue.store.protocol import KEPT_REQUESTS, StaleEpoch, StoreError
 from task_queue.store.query import Pool
 from task_queue.store.sqlite_reader import LIVE_STATUSES, SqliteReader, connect, select, words
@@ -26,8 +27,6 @@ from task_queue.store.task_row import (
     FIXED,
     MOVING,
     fixed_columns,
-    has_simply_completed,
-    is_plain,
     moving_columns,
     task_of,
 )
@@ -41,7 +40,6 @@ _SAVE_STATE = (
     f"INSERT OR REPLACE INTO states ({', '.join(_STATE)}) VALUES ({', '.join('?' * len(_STATE))})"
 )
 _SCHEMA_VERSION = 3
-_NO_RESULT = (None, None)
 #: Longer arguments are kept apart from their task's row.
 _SHORT_ARGUMENTS_BYTES = 256
 
@@ -165,45 +163,28 @@ class SqliteStore(SqliteReader):
     # ---- inside a transaction --------------------------------------------------------------
 
     def _save_tasks(self, changes: Changes) -> None:
-        inserted, touched, leased = changes.inserted, changes.touched, changes.leased
+        inserted = changes.inserted
         if inserted:
             self._many(_INSERT_TASK, map(_task, inserted))
             self._many(
                 "INSERT INTO arguments VALUES (?, ?)",
                 ((t.seq, t.spec.arguments) for t in inserted if not _is_short(t.spec.arguments)),
             )
-            self._for_each(
-                "INSERT INTO waiting SELECT value FROM json_each(?)",
-                [t.seq for t in inserted if _is_waiting(t)],
-            )
-        if touched:
-            self._for_each(_delete_from("waiting"), list(touched))
-            self._for_each(_delete_from("leased"), [seq for seq in touched if seq not in leased])
-        self._save_states(changes)
-
-    def _save_states(self, changes: Changes) -> None:
-        inserted, touched, leased = changes.inserted, changes.touched, changes.leased
-        simply = [task for task in leased.values() if task.seq in touched or is_plain(task)]
-        self._many("INSERT INTO leased VALUES (?, ?, ?, ?)", map(_lease, simply))
-        told = [t for t in inserted if not (_is_waiting(t) or (t.seq in leased and is_plain(t)))]
-        told += [task for seq, task in touched.items() if seq not in leased]
-        if not told:
-            return
-        results = _results(changes)
-        completed: list[Task] = []
-        others: list[Task] = []
-        for task in told:
-            (completed if has_simply_completed(task) else others).append(task)
-        if completed:
-            self._for_each(_delete_from("states"), [task.seq for task in completed])
-            self._many(
-                _COMPLETE,
-                ((t.seq, t.attempt, t.worker_id, t.claimed_at, t.started_at, t.finished_at,
-                  *results.get(t.seq, _NO_RESULT)) for t in completed),
-            )  # fmt: skip
+        placed = placement_of(changes)
+        self._for_each("INSERT INTO waiting SELECT value FROM json_each(?)", placed.waiting)
+        self._for_each(_delete_from("waiting"), placed.not_waiting)
+        self._for_each(_delete_from("leased"), placed.not_leased)
+        self._many("INSERT INTO leased VALUES (?, ?, ?, ?)", map(_lease, placed.leased))
+        self._for_each(_delete_from("states"), [task.seq for task in placed.completed])
+        result_of = placed.results.get
+        self._many(
+            _COMPLETE,
+            ((t.seq, t.attempt, t.worker_id, t.claimed_at, t.started_at, t.finished_at,
+              *result_of(t.seq, NO_RESULT)) for t in placed.completed),
+        )  # fmt: skip
         self._many(
             _SAVE_STATE,
-            ((t.seq, *moving_columns(t), *results.get(t.seq, _NO_RESULT)) for t in others),
+            ((t.seq, *moving_columns(t), *result_of(t.seq, NO_RESULT)) for t in placed.states),
         )
 
     def _for_each(self, sql: str, seqs: list[int]) -> None:
@@ -327,21 +308,3 @@ def _is_short(arguments: bytes) -> bool:
 
 def _lease(task: Task) -> tuple[int, int, str | None, float | None]:
     return task.seq, task.attempt, task.worker_id, task.claimed_at
-
-
-def _is_waiting(task: Task) -> bool:
-    """Whether a new task is told of by a row in `waiting`."""
-    return (
-        task.status is Status.QUEUED
-        and not (task.attempt or task.worker_id or task.claimed_at)
-        and is_plain(task)
-    )
-
-
-def _results(changes: Changes) -> dict[int, tuple[float, bytes]]:
-    """Until when it is kept, and the result, of the tasks that have one, by seq."""
-    return {
-        task.seq: (task.finished_at + task.spec.result_ttl_seconds, report.result)
-        for task, report in changes.ended
-        if report.result is not None and task.finished_at is not None
-    }

@@ -73,23 +73,6 @@ def moving_columns(task: Task) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def is_plain(task: Task) -> bool:
-    """Whether nothing is to be told of a task but that it was accepted, or was and is leased."""
-    return not (
-        task.unstarted or task.failures or task.deaths or task.due_at or task.expires_at
-        or task.started_at or task.finished_at or task.cancel_requested or task.in_dlq
-        or task.error or task.progress
-    )  # fmt: skip
-
-
-def has_simply_completed(task: Task) -> bool:
-    """Whether nothing is to be told of a task but when and where it completed."""
-    return task.status is Status.COMPLETED and not (
-        task.unstarted or task.failures or task.deaths or task.due_at or task.expires_at
-        or task.cancel_requested or task.in_dlq or task.error or task.progress
-    )  # fmt: skip
-
-
 def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     """The task of a row that holds FIXED and then MOVING."""
     (seq, task_id, name, queue, priority, submitted_at, key, tags, options) = row[: len(FIXED)]
