@@ -44,10 +44,14 @@ def connect(url: str, application: str, *, read_only: bool) -> psycopg.Connectio
     with errors("connect"):
         options = {**_DEFAULTS, "application_name": application, **given}
         connection = psycopg.connect("", autocommit=True, **options)  # type: ignore[arg-type]
-        connection.adapters.register_dumper(Column, ColumnDumper)
-        connection.execute(_SESSION)
-        if read_only:
-            connection.execute("SET default_transaction_read_only = on")
+        try:
+            connection.adapters.register_dumper(Column, ColumnDumper)
+            connection.execute(_SESSION)
+            if read_only:
+                connection.execute("SET default_transaction_read_only = on")
+        except BaseException:  # a server that goes away just now
+            connection.close()
+            raise
         return connection
 
 

@@ -1,5 +1,6 @@
 """What only a server can do: be killed, keep a connection of the dead, be of another version."""
 
+import gc
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -212,6 +213,16 @@ def test_two_that_migrate_at_the_same_time_apply_each_step_once(url: str) -> Non
     with ThreadPoolExecutor(4) as pool:
         applied = [name for names in pool.map(migrated, range(4)) for name in names]
     assert applied == [step.name for step in known_steps()]
+
+
+def test_a_connection_that_cannot_be_set_up_is_closed(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("task_queue.store.postgres_connection._SESSION", "SELECT 1 / 0")
+    with pytest.raises(StoreError, match="division by zero") as failure:
+        connect(url, "half-made", read_only=False)
+    del failure  # with it goes the connection: one that is open would warn now, which is an error
+    gc.collect()
 
 
 def test_a_reader_cannot_write(postgres: PostgresStore, url: str) -> None:
