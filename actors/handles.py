@@ -83,6 +83,9 @@ class SchedulerHandle:
         blob = encode(query)
         return int(await self._call(lambda actor: actor.purge_dlq.remote(blob)))
 
+    async def purge_queue(self, queue: str) -> int:
+        return int(await self._call(lambda actor: actor.purge_queue.remote(queue)))
+
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         blob = encode(Catalogue(list(pools), list(task_types)))
         await self._call(lambda actor: actor.declare.remote(blob))

@@ -71,6 +71,9 @@ class SchedulerActor:
     async def purge_dlq(self, query: bytes) -> int:
         return await self._begun().scheduler.purge_dlq(decode_query(query))
 
+    async def purge_queue(self, queue: str) -> int:
+        return await self._begun().scheduler.purge_queue(queue)
+
     async def declare(self, catalogue: bytes) -> None:
         said = decode_catalogue(catalogue)
         await self._begun().scheduler.declare(said.pools, said.task_types)

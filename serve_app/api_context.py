@@ -95,9 +95,18 @@ class ApiContext:
     async def request_or_refusal(self, event: Event) -> Answer:
         """As `request`, but a refusal is returned."""
         answer = await self.scheduler.request(event)
+        self._forget()
+        return answer
+
+    async def purge_queue(self, queue: str) -> int:
+        """Cancel all that waits in a queue. How many."""
+        count = await self.scheduler.purge_queue(queue)
+        self._forget()
+        return count
+
+    def _forget(self) -> None:
         self._reading.forget()
         self._lost.forget()
-        return answer
 
     def task(self, task_id: str) -> Task:
         """One task, without its arguments, which no answer shows and which may be large.

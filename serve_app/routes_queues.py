@@ -14,8 +14,7 @@ from serve_app.nearest import hint, shown
 from serve_app.operation import Operation
 from serve_app.problems import ApiProblem
 from serve_app.queue_views import queue_states, queue_view
-from task_queue.core.effects import Counted
-from task_queue.core.events import QueuePaused, QueuePurged
+from task_queue.core.events import QueuePaused
 from task_queue.tasks import TaskType
 from task_queue.wire import (
     CountAnswer,
@@ -78,9 +77,7 @@ class QueueRoutes:
 
     async def purge_queue(self, request: Request) -> Response:
         queue = await self._known_queue(request)
-        answer = await self._context.request(QueuePurged(queue))
-        assert isinstance(answer, Counted)
-        return json_answer(CountAnswer(answer.count))
+        return json_answer(CountAnswer(await self._context.purge_queue(queue)))
 
     async def list_task_types(self, request: Request) -> Response:
         decode_query(request, NoFields)

@@ -14,9 +14,11 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from task_queue.clock import Clock
-from task_queue.core.effects import Accepted, Answer, Effects, Grant, Moved, Refused
+from task_queue.core.effects import Accepted, Answer, Counted, Effects, Grant, Moved, Refused
 from task_queue.core.events import (
+    CancelRequested,
     Event,
+    QueuePurged,
     TasksReplayed,
     TasksSubmitted,
     Ticked,
@@ -26,11 +28,12 @@ from task_queue.core.events import (
 from task_queue.core.machine import QueueMachine
 from task_queue.core.schedule import NextFiring
 from task_queue.core.settings import Rules
-from task_queue.core.status import Status
+from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task, TaskSpec
 from task_queue.histogram import Histogram, sum_of
 from task_queue.latency_book import LatencyBook
 from task_queue.over_waiters import OverWaiters
+from task_queue.paging import pages_wanted, read_pages
 from task_queue.recent_grants import PullId, RecentGrants
 from task_queue.replica_book import ReplicaBook, ReplicaReport
 from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, StoreReading
@@ -182,7 +185,10 @@ class Scheduler:
         return answer
 
     async def request(self, event: Event) -> Answer:
-        self._require_machine()
+        machine = self._require_machine()
+        if isinstance(event, CancelRequested) and machine.book.may_be_paged_out(event.task_id):
+            # No turn comes between this look and the one that takes the event: it is true.
+            event.stored = self._ask(lambda store: store.get(event.task_id))
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._inbox.append((event, future))
         self._want_turn()
@@ -234,12 +240,27 @@ class Scheduler:
             self._turn()
         return count
 
+    async def purge_queue(self, queue: str) -> int:
+        self._turn()  # what waits in the inbox came first
+        before_seq = self._require_machine().book.next_seq
+        count = 0
+        while True:  # what is paged out comes in, page by page, before each look
+            answer = await self.request(QueuePurged(queue, before_seq))
+            assert isinstance(answer, Counted)
+            if not answer.count:
+                return count
+            count += answer.count
+
     async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
-        machine = self._require_machine()
-        live = machine.book.live
-        if any(task_id not in live for task_id in task_ids):
+        book = self._require_machine().book
+        absent = [task_id for task_id in task_ids if task_id not in book.live]
+        if absent and not (book.may_be_paged_out(absent[0]) and self._all_wait(absent)):
             return
         await self._waiters.wait(task_ids, timeout_seconds)
+
+    def _all_wait(self, task_ids: Sequence[str]) -> bool:
+        found = self._ask(lambda store: store.find(task_ids))
+        return len(found) == len(task_ids) and not any(t.status in TERMINAL for t in found.values())
 
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         self._ask(lambda store: store.declare(pools, task_types))
@@ -300,7 +321,8 @@ class Scheduler:
         inbox, self._inbox = self._inbox, []
         refused = machine.refused_reports
         try:
-            fx = machine.handle([event for event, _ in inbox], self._now)
+            pages = read_pages(machine, store)
+            fx = machine.handle([*pages, *(event for event, _ in inbox)], self._now)
             self._parts.check(machine)
             self._save(store, fx, machine.refused_reports > refused)
         except StaleEpoch as error:
@@ -309,10 +331,12 @@ class Scheduler:
             self._start_over(inbox, error)
         else:
             self._grants.take(fx.grants, machine.workers)
-            self._answer(inbox, fx)
+            self._answer(inbox, fx.answers[len(pages) :], fx)
             self._latencies.take(fx.changes.ended, self._now)
             self._parts.on_turn(fx, self._now)
             self._arm_timer(machine)
+            if pages_wanted(machine):
+                self._want_turn()
 
     def _look_at_clock(self) -> None:
         """What was sent while this process was stopped is still on its way: nobody is to blame."""
@@ -342,8 +366,10 @@ class Scheduler:
         elif has_refused:
             store.check_writable()
 
-    def _answer(self, inbox: list[tuple[Event, asyncio.Future[Answer]]], fx: Effects) -> None:
-        for (_, future), answer in zip(inbox, fx.answers, strict=True):
+    def _answer(
+        self, inbox: list[tuple[Event, asyncio.Future[Answer]]], answers: list[Answer], fx: Effects
+    ) -> None:
+        for (_, future), answer in zip(inbox, answers, strict=True):
             if not future.done():  # its caller may have gone away
                 future.set_result(answer)
         for grant in fx.grants:

@@ -127,6 +127,9 @@ class SchedulerApi(Protocol):
     async def purge_dlq(self, query: TaskQuery) -> int:
         """Delete the tasks of the dead-letter queue that match. How many."""
 
+    async def purge_queue(self, queue: str) -> int:
+        """Cancel all that waits in a queue now, for its turn or for a time. How many."""
+
     async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
         """Return when one of the tasks is over, or not known, or the time is up."""
 

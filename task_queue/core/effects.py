@@ -51,6 +51,10 @@ class Changes(Struct):
     #: By seq, of `inserted` and `touched`: those that were leased, and to which nothing else
     #: happened in this turn. A store can note that in far fewer bytes than a whole row.
     leased: dict[int, Task] = field(default_factory=dict)
+    #: Of `inserted`: those that memory does not keep. The store gives them back by `page`.
+    paged_out: list[Task] = field(default_factory=list)
+    #: (queue, priority, first seq, last seq): what was paged out of these is in memory, or over.
+    paged_in: list[tuple[str, int, int, int]] = field(default_factory=list)
     ended: list[tuple[Task, Report]] = field(default_factory=list)  #: attempts, accepted reports
     timeline: list[TimelineEvent] = field(default_factory=list)
     queues: dict[str, bool] = field(default_factory=dict)  #: queue to paused
@@ -66,6 +70,7 @@ class Changes(Struct):
         return bool(
             self.inserted
             or self.touched
+            or self.paged_in
             or self.timeline
             or self.queues
             or self.workers

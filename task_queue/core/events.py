@@ -29,6 +29,15 @@ class TasksReplayed(Struct, tag=True):
 
 class CancelRequested(Struct, tag=True):
     task_id: str
+    stored: Task | None = None  #: as the store has it, if memory does not
+
+
+class TasksPaged(Struct, tag=True):
+    """The oldest of the tasks of a line that are paged out, in order."""
+
+    queue: str
+    priority: int
+    tasks: list[Task]
 
 
 class QueuePaused(Struct, tag=True):
@@ -39,9 +48,10 @@ class QueuePaused(Struct, tag=True):
 
 
 class QueuePurged(Struct, tag=True):
-    """Everything in a queue that does not run is to be cancelled."""
+    """Everything in a queue that does not run and is in memory is to be cancelled."""
 
     queue: str
+    before_seq: int | None = None  #: what was accepted from then on stays
 
 
 class WorkerRegistered(Struct, tag=True):
@@ -115,6 +125,7 @@ Event = (
     TasksSubmitted
     | TasksReplayed
     | CancelRequested
+    | TasksPaged
     | QueuePaused
     | QueuePurged
     | WorkerRegistered

@@ -54,8 +54,10 @@ def _check_counts(machine: QueueMachine) -> None:
             sorted(t.seq for t in line) == sorted(t.seq for t in ready),
             f"queue {queue}: the line and the QUEUED tasks differ",
         )
+        away = {paged_out.priority: paged_out.count for paged_out in line.paged_out}
+        _hold(all(count > 0 for count in away.values()), f"queue {queue}: an empty page is wanted")
         for priority, count in enumerate(line.waiting):
-            actual = sum(t.spec.priority == priority for t in ready)
+            actual = sum(t.spec.priority == priority for t in ready) + away.get(priority, 0)
             _hold(count == actual, f"queue {queue}: counts {count} at priority {priority}")
         delayed = sum(t.status in (Status.SCHEDULED, Status.RETRYING) for t in tasks)
         _hold(book.delayed.get(queue, 0) == delayed, f"queue {queue}: counts delayed wrongly")

@@ -24,25 +24,27 @@ from task_queue.core.effects import (
     Refused,
     Registered,
 )
+from task_queue.core.paged_out import PagedOut
 from task_queue.core.ready import ReadyLine, take_in_order
 from task_queue.core.schedule import NextFiring, Schedule, fires
 from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus
 from task_queue.core.task import Lease, Report, Task, TaskError, TaskSpec, lease_of
-from task_queue.core.task_book import TaskBook
+from task_queue.core.task_book import TaskBook, is_timed
 from task_queue.core.worker import WorkerInfo, WorkerState
 
 
 class Loaded(Struct):
     """What the store knows at start."""
 
-    tasks: list[Task]  #: all that are not over, in the order of seq
+    tasks: list[Task]  #: all that are not over and not paged out, in the order of seq
     next_seq: int
     paused_queues: list[str]
     workers: list[WorkerInfo]  #: those not known to have ended
     schedules: list[Schedule]
     #: Of worker ids whose last bearer ended: how many there were before the next one.
     restarts: dict[str, int] = {}
+    paged_out: list[PagedOut] = []
 
 
 class QueueMachine:
@@ -59,7 +61,7 @@ class QueueMachine:
         next_firing: NextFiring,
     ) -> None:
         self.rules = rules
-        self.book = TaskBook(random, loaded.next_seq)
+        self.book = TaskBook(random, loaded.next_seq, rules)
         self.paused: set[str] = set(loaded.paused_queues)
         self.workers: dict[str, WorkerState] = {}
         self.schedules: dict[str, Schedule] = {s.id: s for s in loaded.schedules}
@@ -108,6 +110,12 @@ class QueueMachine:
                 f"queue '{full}' already holds {self.rules.max_queue_length} waiting tasks; "
                 "submit again later, or raise limits.max_queue_length",
             )
+        if self._too_many_timed(event):
+            return Refused(
+                "queue_full",
+                f"{self.rules.max_timed_tasks} tasks with run_at, delay_seconds or expires_at are "
+                "not over yet; submit again later, without a time, or raise limits.max_timed_tasks",
+            )
         book = self.book
         task_ids: list[str] = []
         duplicates: list[int] = []
@@ -123,11 +131,11 @@ class QueueMachine:
     def _existing(self, spec: TaskSpec, known: dict[str, str]) -> str | None:
         """The id of the task that was accepted for `spec` before."""
         book, key = self.book, spec.idempotency_key
-        if spec.id in book.live or spec.id in known or spec.id in book.over_at_once:
+        if spec.id in book.live or spec.id in known or spec.id in book.gone_at_once:
             return spec.id
         if key is None:
             return None
-        return book.keys.get(key) or known.get(key) or book.over_at_once.get(key)
+        return book.keys.get(key) or known.get(key) or book.gone_at_once.get(key)
 
     def _full_queue(self, event: ev.TasksSubmitted) -> str | None:
         most = self.rules.max_queue_length
@@ -147,6 +155,13 @@ class QueueMachine:
                     return queue
         return None
 
+    def _too_many_timed(self, event: ev.TasksSubmitted) -> bool:
+        timed = [spec for spec in event.specs if is_timed(spec)]
+        most = self.rules.max_timed_tasks - self.book.timed
+        return len(timed) > most and (
+            sum(self._existing(spec, event.known) is None for spec in timed) > most
+        )
+
     def _tasks_replayed(self, event: ev.TasksReplayed, now: float, fx: Effects) -> Answer:
         requests = fx.changes.requests
         if event.request_id in requests:  # sent twice within one turn
@@ -161,7 +176,7 @@ class QueueMachine:
         return Counted(count)
 
     def _cancel_requested(self, event: ev.CancelRequested, now: float, fx: Effects) -> Answer:
-        task = self.book.live.get(event.task_id)
+        task = self.book.live.get(event.task_id) or self._taken_from_store(event, fx)
         if task is None:
             return Refused("not_live", f"task {event.task_id} is over or was never accepted")
         if task.status is not Status.RUNNING:
@@ -170,6 +185,17 @@ class QueueMachine:
             self.book.request_cancel(task, now, fx)
             self.workers[task.worker_id or ""].cancels.append((task.spec.id, task.attempt))
         return Moved(task.spec.id, task.status, task.cancel_requested)
+
+    def _taken_from_store(self, event: ev.CancelRequested, fx: Effects) -> Task | None:
+        """The task to be cancelled, if it is paged out."""
+        task = event.stored
+        if event.task_id in self.book.gone_at_once:
+            task = next((t for t in fx.changes.paged_out if t.spec.id == event.task_id), None)
+        return task if task is not None and self.book.take_from_store(task, fx) else None
+
+    def _tasks_paged(self, event: ev.TasksPaged, now: float, fx: Effects) -> Answer:
+        self.book.page_in(event.queue, event.priority, event.tasks, fx)
+        return Done()
 
     def _queue_paused(self, event: ev.QueuePaused, now: float, fx: Effects) -> Answer:
         (self.paused.add if event.paused else self.paused.discard)(event.queue)
@@ -180,7 +206,9 @@ class QueueMachine:
         doomed = [
             task
             for task in self.book.live.values()
-            if task.spec.queue == event.queue and task.status is not Status.RUNNING
+            if task.spec.queue == event.queue
+            and task.status is not Status.RUNNING
+            and (event.before_seq is None or task.seq < event.before_seq)
         ]
         for task in doomed:
             self.book.cancel(task, now, fx)
@@ -390,7 +418,7 @@ class QueueMachine:
         if fires(schedule, now, schedule.last_task_id in self.book.live):
             # Each firing is a task of its own: a key would make the second one a duplicate.
             spec = replace(schedule.template, id=self._new_id(now), idempotency_key=None)
-            schedule.last_task_id = self.book.accept(spec, now, fx).spec.id
+            schedule.last_task_id = self.book.accept(spec, now, fx, stays=True).spec.id
             schedule.last_run_at = now
             schedule.runs += 1
         else:
@@ -458,8 +486,10 @@ class QueueMachine:
         """Take up where the last scheduler stopped: workers have one lease period to call."""
         for info in loaded.workers:
             self.workers[info.worker_id] = WorkerState(info, last_seen=now, confirmed=False)
+        for paged_out in loaded.paged_out:
+            self.book.restore(paged_out)
         for task in loaded.tasks:
-            self.book.place(task)
+            self.book.place(task, task.seq)
             if task.status is Status.RUNNING:
                 worker = self.workers[task.worker_id or ""]
                 worker.held[task.spec.id] = task
@@ -471,6 +501,7 @@ _HANDLERS: dict[type[Struct], Callable[..., Answer]] = {
     ev.TasksSubmitted: QueueMachine._tasks_submitted,
     ev.TasksReplayed: QueueMachine._tasks_replayed,
     ev.CancelRequested: QueueMachine._cancel_requested,
+    ev.TasksPaged: QueueMachine._tasks_paged,
     ev.QueuePaused: QueueMachine._queue_paused,
     ev.QueuePurged: QueueMachine._queue_purged,
     ev.WorkerRegistered: QueueMachine._worker_registered,

@@ -3,13 +3,18 @@
 Taking from a line costs the same at ten and at a million tasks. A task that leaves a line from the
 middle (cancelled, expired) is not searched for: it is skipped when its turn comes, or swept out
 when most of the line is such. The counts, not the lengths of the lines, say how many wait.
+
+The end of a long line is paged out: those tasks are counted here and kept in the store, and come in
+again page by page as the line gets shorter. What joins such a line and is not paged out itself, a
+retry for one, is put behind: it comes in with the page in which its place is.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import chain
 
+from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import PRIORITY_MAX, Status
 from task_queue.core.task import Task
 
@@ -29,16 +34,29 @@ class ReadyLine:
         self._returned: tuple[list[_Returned], ...] = tuple([] for _ in self._lines)
         #: Bit p is set if line p may hold a task; only lines with their bit set are looked at.
         self._mask = 0
-        #: Tasks with status QUEUED, by priority. The lengths of the lines may be larger.
+        #: Tasks with status QUEUED, by priority, those paged out included. The lengths of the lines
+        #: may be larger.
         self.waiting = [0] * (PRIORITY_MAX + 1)
+        #: By priority, of the lines of which some is paged out.
+        self._paged_out: dict[int, PagedOut] = {}
+        #: (seq, task), by priority: tasks whose place is before those paged out from this seq on.
+        self._behind: dict[int, deque[tuple[int, Task]]] = {}
 
     def __len__(self) -> int:
         return sum(self.waiting)
 
-    def append(self, task: Task) -> None:
-        """Put a task that became QUEUED at the end of its line."""
+    def append(self, task: Task, before_seq: int) -> None:
+        """Put a task that became QUEUED in its line.
+
+        Args:
+            before_seq: it comes before all that is accepted from this one on, and after all else.
+        """
         priority = task.spec.priority
-        self._lines[priority].append(task)
+        paged_out = self._paged_out.get(priority) if self._paged_out else None
+        if paged_out is not None and before_seq > paged_out.first_seq:
+            self._behind[priority].append((before_seq, task))
+        else:
+            self._lines[priority].append(task)
         self._mask |= 1 << priority
         self.waiting[priority] += 1
 
@@ -57,17 +75,100 @@ class ReadyLine:
         priority = task.spec.priority
         self.waiting[priority] -= 1
         line, returned = self._lines[priority], self._returned[priority]
+        behind = self._behind.get(priority, ())
         if not self.waiting[priority]:
             line.clear()
             returned.clear()
-        elif len(line) + len(returned) > 2 * self.waiting[priority] + _MOST_LEFT_OVER:
-            waiting = [other for other in line if other.status is Status.QUEUED]
-            line.clear()
-            line.extend(waiting)
-            returned[:] = sorted(entry for entry in returned if entry[2].status is Status.QUEUED)
+        elif len(line) + len(returned) + len(behind) > 2 * self._here(priority) + _MOST_LEFT_OVER:
+            self._sweep(priority)
+
+    def _here(self, priority: int) -> int:
+        """How many QUEUED tasks of a line are in memory."""
+        paged_out = self._paged_out.get(priority)
+        return self.waiting[priority] - (paged_out.count if paged_out is not None else 0)
+
+    def _sweep(self, priority: int) -> None:
+        line, returned = self._lines[priority], self._returned[priority]
+        waiting = [task for task in line if task.status is Status.QUEUED]
+        line.clear()
+        line.extend(waiting)
+        returned[:] = sorted(entry for entry in returned if entry[2].status is Status.QUEUED)
+        if priority in self._behind:
+            behind = self._behind[priority]
+            self._behind[priority] = deque(e for e in behind if e[1].status is Status.QUEUED)
+
+    # ---- paging ----------------------------------------------------------------------------
+
+    @property
+    def paged_out(self) -> list[PagedOut]:
+        """What is only in the store."""
+        return list(self._paged_out.values())
+
+    def has_room(self, priority: int, most: int) -> bool:
+        """Whether a task may be appended in memory: none is paged out, and fewer than `most`."""
+        return priority not in self._paged_out and len(self._lines[priority]) < most
+
+    def page_out(self, task: Task) -> None:
+        """Count a task that was just accepted, and forget the rest of it."""
+        priority = task.spec.priority
+        paged_out = self._paged_out.get(priority)
+        if paged_out is None:
+            self.restore(PagedOut(task.spec.queue, priority, 1, task.seq, task.submitted_at))
+        else:
+            paged_out.count += 1
+            self.waiting[priority] += 1
+
+    def restore(self, paged_out: PagedOut) -> None:
+        """Count tasks that are only in the store."""
+        priority = paged_out.priority
+        self._paged_out[priority] = paged_out
+        self._behind[priority] = deque()
+        self._mask |= 1 << priority
+        self.waiting[priority] += paged_out.count
+
+    def pages_wanted(self, most: int) -> list[int]:
+        """Priorities of which some is paged out and at most `most` tasks are left in memory."""
+        # A line may be full of tasks that left it: they are skipped when somebody takes, if ever.
+        return [p for p in self._paged_out if min(len(self._lines[p]), self._here(p)) <= most]
+
+    def page_in(self, priority: int, tasks: Sequence[Task]) -> None:
+        """Put the oldest of those paged out in their line."""
+        paged_out, line = self._paged_out[priority], self._lines[priority]
+        behind = self._behind[priority]
+        for task in tasks:
+            while behind and behind[0][0] <= task.seq:
+                line.append(behind.popleft()[1])
+            line.append(task)
+        paged_out.first_seq = tasks[-1].seq + 1
+        paged_out.since = tasks[-1].submitted_at
+        self._count_in(paged_out, len(tasks))
+
+    def take_from_store(self, task: Task) -> None:
+        """Count one of those paged out, wherever its place is, as in memory: to be forgotten next.
+
+        Raises:
+            KeyError: none is paged out.
+        """
+        self._count_in(self._paged_out[task.spec.priority], 1)
+
+    def _count_in(self, paged_out: PagedOut, count: int) -> None:
+        if count > paged_out.count:
+            raise ValueError(f"{count} tasks were paged in, {paged_out.count} are paged out")
+        paged_out.count -= count
+        if not paged_out.count:
+            priority = paged_out.priority
+            del self._paged_out[priority]
+            self._lines[priority].extend(task for _, task in self._behind.pop(priority))
+
+    # ---- taking ----------------------------------------------------------------------------
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether `head`, that gave None just now, would give a task if a page came in."""
+        return self._mask != 0
 
     def head(self) -> Task | None:
-        """The next task to be taken, without taking it."""
+        """The next task to be taken, without taking it. None if there is none in memory."""
         while self._mask:
             priority = self._mask.bit_length() - 1
             returned = self._returned[priority]
@@ -80,6 +181,8 @@ class ReadyLine:
                 if line[0].status is Status.QUEUED:
                     return line[0]
                 line.popleft()
+            if priority in self._paged_out:
+                return None  # nothing of a lower priority may go first
             self._mask &= ~(1 << priority)
         return None
 
@@ -102,21 +205,32 @@ class ReadyLine:
             for priority, line in enumerate(self._lines)
             for tasks in (line, (entry[2] for entry in self._returned[priority]))
         )
-        return min((task.submitted_at for task in heads if task is not None), default=None)
+        times = [task.submitted_at for task in heads if task is not None]
+        times += [paged_out.since for paged_out in self._paged_out.values()]
+        return min(times, default=None)
 
     def __iter__(self) -> Iterator[Task]:
-        """Every QUEUED task, in the order in which they would be taken."""
-        for line, returned in zip(reversed(self._lines), reversed(self._returned), strict=True):
-            tasks = chain((entry[2] for entry in sorted(returned)), line)
+        """Every QUEUED task in memory, in the order in which they would be taken."""
+        for priority in range(PRIORITY_MAX, -1, -1):
+            returned = (entry[2] for entry in sorted(self._returned[priority]))
+            behind = (task for _, task in self._behind.get(priority, ()))
+            tasks = chain(returned, self._lines[priority], behind)
             yield from (task for task in tasks if task.status is Status.QUEUED)
 
 
 def take_in_order(lines: Iterable[ReadyLine]) -> Iterator[Task]:
     """Take tasks over several queues, one by one: by priority, then by order of acceptance.
 
-    Whoever is given a task must have moved it on before asking for the next.
+    It ends early if the next one is paged out. Whoever is given a task must have moved it on before
+    asking for the next.
     """
-    ranked = [(_rank(head), line) for line in lines if (head := line.head()) is not None]
+    ranked = []
+    for line in lines:
+        head = line.head()
+        if head is not None:
+            ranked.append((_rank(head), line))
+        elif line.is_starved:
+            return
     if len(ranked) == 1:
         only = ranked[0][1]
         while (task := only.take_head()) is not None:
@@ -131,10 +245,12 @@ def take_in_order(lines: Iterable[ReadyLine]) -> Iterator[Task]:
             continue
         yield task
         head = line.head()
-        if head is None:
-            heappop(heap)
-        else:
+        if head is not None:
             heapreplace(heap, (*_rank(head), place, line))
+        elif line.is_starved:
+            return
+        else:
+            heappop(heap)
 
 
 def _rank(task: Task) -> tuple[int, int]:

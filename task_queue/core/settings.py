@@ -10,6 +10,14 @@ class Rules(Struct, frozen=True):
     poll_seconds: float = 5.0  #: a pull with nothing to say is answered after this; the heartbeat
     max_deaths: int = 3  #: a task under which so many workers or executors ended is quarantined
     max_queue_length: int = 10_000_000  #: tasks waiting in one queue; more are refused
+    max_timed_tasks: int = 500_000  #: live tasks with run_at or expires_at, all in memory
+    window: int = 4_000  #: waiting tasks of one queue and priority in memory; more are paged out
+    memory_bytes: int = 256 * 2**20  #: of all tasks in memory, about; new ones are paged out then
+
+    @property
+    def page(self) -> int:
+        """How many tasks come in at a time."""
+        return max(1, self.window // 4)
 
     def __post_init__(self) -> None:
         if self.lease_seconds < 2 * self.poll_seconds:

@@ -5,13 +5,15 @@ that the new status demands (a ready line, a timer, a worker), and the change is
 store. Who may ask for a move, and when, is the machine's business.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 
 from task_queue.core.effects import Effects, TallyKind, TimelineEvent, TimelineKind
+from task_queue.core.paged_out import PagedOut
 from task_queue.core.ready import ReadyLine
 from task_queue.core.retry import backoff_seconds
+from task_queue.core.settings import Rules
 from task_queue.core.status import Happening, Outcome, Status
 from task_queue.core.task import Progress, Report, Task, TaskError, TaskSpec
 from task_queue.core.transitions import next_status
@@ -22,22 +24,32 @@ _MOST_STALE = 1_000
 #: So many queues are remembered though nothing waits in them, beside as many as hold a task.
 _MOST_LINES = 1_000
 _STARTABLE = (Status.SCHEDULED, Status.RETRYING, Status.QUEUED)
+#: What a task takes of memory beside its arguments; see benchmarks/bench_memory.py.
+_TASK_BYTES = 900
 
 
 class TaskBook:
-    """All tasks that are not over."""
+    """All tasks that are not over; those that are paged out are counted, and no more is known."""
 
-    def __init__(self, random: Callable[[], float], next_seq: int) -> None:
+    def __init__(self, random: Callable[[], float], next_seq: int, rules: Rules) -> None:
         self._random = random
-        self._next_seq = next_seq
-        #: All and only tasks whose status is not terminal, by id.
+        self._rules = rules
+        #: What the next task that is accepted gets.
+        self.next_seq = next_seq
+        #: All and only tasks in memory whose status is not terminal, by id.
         self.live: dict[str, Task] = {}
+        #: What `live` takes, about.
+        self._bytes = 0
+        #: Tasks in `live` that were asked for with a time.
+        self.timed = 0
         #: Idempotency key to id, of live tasks.
         self.keys: dict[str, str] = {}
         #: One for each queue that held a task here lately.
         self.lines: dict[str, ReadyLine] = {}
         #: Of these, all that are not empty, and some that are.
         self._filled: dict[str, ReadyLine] = {}
+        #: Of these, all of which some is paged out.
+        self._paged: dict[str, ReadyLine] = {}
         #: Breaks ties in the heaps, so that tasks are never compared.
         self._pushes = count()
         #: (due_at, push, task): every SCHEDULED or RETRYING task, and stale entries.
@@ -47,9 +59,12 @@ class TaskBook:
         self._expiry: list[tuple[float, int, Task]] = []
         #: Tasks waiting for a time, by queue.
         self.delayed: dict[str, int] = {}
-        #: Ids and idempotency keys of tasks that were accepted and are over in this very turn, to
-        #: their ids: neither `live` nor what was asked of the store before the turn tells of them.
-        self.over_at_once: dict[str, str] = {}
+        #: Ids and idempotency keys of tasks that were accepted in this very turn and are over or
+        #: paged out, to their ids: neither `live` nor what was asked of the store tells of them.
+        self.gone_at_once: dict[str, str] = {}
+        #: Seqs of tasks that were taken from the store in this very turn: what was asked of the
+        #: store before it is not true any more.
+        self._taken: set[int] = set()
         self._first_of_turn = next_seq
         self._most_lines = _MOST_LINES
 
@@ -73,35 +88,117 @@ class TaskBook:
 
     def begin_turn(self) -> None:
         """A new call of `handle` begins: all that was accepted before is in the store."""
-        self.over_at_once.clear()
-        self._first_of_turn = self._next_seq
+        self.gone_at_once.clear()
+        self._taken.clear()
+        self._first_of_turn = self.next_seq
 
     # ---- coming in -------------------------------------------------------------------------
 
-    def accept(self, spec: TaskSpec, now: float, fx: Effects) -> Task:
-        """Take in a new task."""
-        task = Task(spec, self._next_seq, now, expires_at=spec.expires_at)
-        self._next_seq += 1
+    def accept(self, spec: TaskSpec, now: float, fx: Effects, *, stays: bool = False) -> Task:
+        """Take in a new task.
+
+        Args:
+            stays: it is kept in memory, however long its line is.
+        """
+        task = Task(spec, self.next_seq, now, expires_at=spec.expires_at)
+        self.next_seq += 1
         if spec.run_at is not None and spec.run_at > now:
             task.status = Status.SCHEDULED
             task.due_at = spec.run_at
-        self.place(task)
+        if stays or task.due_at or spec.expires_at is not None or self._has_room(spec):
+            self.place(task, task.seq)
+        else:
+            self._page_out(task, fx)
         fx.changes.inserted.append(task)
         self._tally(task, "submitted", fx)
         return task
 
-    def place(self, task: Task) -> None:
-        """Put a live task, new or from the store, where its status says."""
-        spec = task.spec
-        self.live[spec.id] = task
-        if spec.idempotency_key is not None:
-            self.keys[spec.idempotency_key] = spec.id
+    def place(self, task: Task, before_seq: int) -> None:
+        """Put a live task, new or from the store, where its status says.
+
+        Args:
+            before_seq: in its line it comes before all that is accepted from this seq on.
+        """
+        self._keep(task)
         if task.status is Status.QUEUED:
-            self._line_up(task)
+            self._line_up(task, before_seq)
         elif task.status in _WAITS_FOR_TIME:
             self._wait(task)
         if task.expires_at is not None:
             heappush(self._expiry, (task.expires_at, next(self._pushes), task))
+
+    def _keep(self, task: Task) -> None:
+        spec = task.spec
+        self.live[spec.id] = task
+        self._bytes += _TASK_BYTES + len(spec.arguments)
+        self.timed += is_timed(spec)
+        if spec.idempotency_key is not None:
+            self.keys[spec.idempotency_key] = spec.id
+
+    # ---- paging ----------------------------------------------------------------------------
+
+    def restore(self, paged_out: PagedOut) -> None:
+        """Take over what is only in the store. It comes before all calls of `place`."""
+        queue = paged_out.queue
+        line = self.line(queue)
+        line.restore(paged_out)
+        self._filled[queue] = self._paged[queue] = line
+
+    def pages_wanted(self) -> Iterator[tuple[str, int]]:
+        """(queue, priority) of the lines that would have the next page of what is paged out."""
+        rules = self._rules
+        most = rules.window - rules.page if self._bytes < rules.memory_bytes else 0
+        for queue, line in list(self._paged.items()):
+            if not line.paged_out:
+                del self._paged[queue]
+            for priority in line.pages_wanted(most):
+                yield queue, priority
+
+    def may_be_paged_out(self, task_id: str) -> bool:
+        """Whether a task may be live though memory does not know it: the store does."""
+        return bool(self._paged) and task_id not in self.live
+
+    def page_in(self, queue: str, priority: int, tasks: Sequence[Task], fx: Effects) -> None:
+        """Take in the oldest tasks of a line that are paged out."""
+        for task in tasks:
+            self._keep(task)
+            self._taken.add(task.seq)
+        self.lines[queue].page_in(priority, tasks)
+        self._paged[queue] = self._paged.pop(queue)  # the last to get another page
+        fx.changes.paged_in.append((queue, priority, tasks[0].seq, tasks[-1].seq))
+
+    def take_from_store(self, task: Task, fx: Effects) -> bool:
+        """Take in a task that is paged out, to be ended at once.
+
+        Returns whether it is still so: not if it was taken in this very turn, after it was read.
+        """
+        if task.seq in self._taken or task.status is not Status.QUEUED:
+            return False
+        self._taken.add(task.seq)
+        queue = task.spec.queue
+        self.lines[queue].take_from_store(task)
+        self._keep(task)
+        fx.changes.paged_in.append((queue, task.spec.priority, task.seq, task.seq))
+        return True
+
+    def _has_room(self, spec: TaskSpec) -> bool:
+        # Beyond the budget a line that is empty still gets its first task: it need not wait.
+        most = self._rules.window if self._bytes < self._rules.memory_bytes else 1
+        line = self.lines.get(spec.queue)
+        return line is None or line.has_room(spec.priority, most)
+
+    def _page_out(self, task: Task, fx: Effects) -> None:
+        spec = task.spec
+        line = self.lines[spec.queue]
+        line.page_out(task)
+        self._filled[spec.queue] = self._paged[spec.queue] = line
+        fx.changes.paged_out.append(task)
+        self._note_gone(spec)
+
+    def _note_gone(self, spec: TaskSpec) -> None:
+        self.gone_at_once[spec.id] = spec.id
+        if spec.idempotency_key is not None:
+            self.gone_at_once[spec.idempotency_key] = spec.id
 
     def replay(self, task: Task, now: float, fx: Effects) -> None:
         """Take in again a task that was over, with a clean slate."""
@@ -111,7 +208,7 @@ class TaskBook:
         task.error = task.progress = task.finished_at = None
         if task.expires_at is not None and task.expires_at <= now:
             task.expires_at = None  # a person wants it now, and it could never start
-        self.place(task)
+        self.place(task, self.next_seq)
         self._touch(task, fx)
         self.note(task, "replayed", now, fx)
 
@@ -197,7 +294,8 @@ class TaskBook:
             task.unstarted += 1
         task.status = next_status(task.spec.id, task.status, Happening.RELEASE)
         task.worker_id = task.claimed_at = task.started_at = None
-        self._line_up(task, first=True)
+        self._filled[task.spec.queue] = line = self.line(task.spec.queue)
+        line.append_first(task)
         self._expire_if_past(task, now)
         self._touch(task, fx)
 
@@ -232,7 +330,7 @@ class TaskBook:
             if _waits_for(entry):
                 self.delayed[task.spec.queue] -= 1
                 task.status = next_status(task.spec.id, task.status, Happening.DUE)
-                self._line_up(task)
+                self._line_up(task, self.next_seq)
                 self._touch(task, fx)
 
     def note(
@@ -253,11 +351,9 @@ class TaskBook:
 
     # ---- inside ----------------------------------------------------------------------------
 
-    def _line_up(self, task: Task, first: bool = False) -> None:
-        queue = task.spec.queue
-        line = self.line(queue)
-        (line.append_first if first else line.append)(task)
-        self._filled[queue] = line
+    def _line_up(self, task: Task, before_seq: int) -> None:
+        self._filled[task.spec.queue] = line = self.line(task.spec.queue)
+        line.append(task, before_seq)
 
     def _retry(self, task: Task, wait_seconds: float, now: float, fx: Effects) -> None:
         task.status = next_status(task.spec.id, task.status, Happening.FAIL_RETRYABLE)
@@ -310,12 +406,12 @@ class TaskBook:
         task.status = next_status(spec.id, task.status, happening)
         task.finished_at = now
         del self.live[spec.id]
+        self._bytes -= _TASK_BYTES + len(spec.arguments)
+        self.timed -= is_timed(spec)
         if spec.idempotency_key is not None:
             del self.keys[spec.idempotency_key]
         if task.seq >= self._first_of_turn:
-            self.over_at_once[spec.id] = spec.id
-            if spec.idempotency_key is not None:
-                self.over_at_once[spec.idempotency_key] = spec.id
+            self._note_gone(spec)
         self._tally(task, tally, fx)
         self._touch(task, fx)
         fx.over.append(task)
@@ -328,6 +424,11 @@ class TaskBook:
         tallies = fx.changes.tallies
         key = (task.spec.queue, task.spec.name, kind)
         tallies[key] = tallies.get(key, 0) + 1
+
+
+def is_timed(spec: TaskSpec) -> bool:
+    """Whether a task may have to move when a time comes, so that memory keeps it."""
+    return spec.run_at is not None or spec.expires_at is not None
 
 
 def _waits_for(entry: tuple[float, int, Task]) -> bool:

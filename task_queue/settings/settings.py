@@ -147,6 +147,11 @@ class LimitSettings(Section):
     """What is refused, so that no caller can fill the queue or the disk."""
 
     max_queue_length: Count = Rules().max_queue_length  #: waiting tasks in one queue
+    #: Tasks with a run_at, delay or expires_at that are not over: all of them are in memory.
+    max_timed_tasks: Count = Rules().max_timed_tasks
+    #: Waiting tasks of one queue and priority in the scheduler's memory; the rest is in the store.
+    window: Count = Rules().window
+    memory_bytes: Bytes = Rules().memory_bytes  #: of tasks in memory, before windows get smaller
     max_deaths: Count = Rules().max_deaths  #: workers or executors that may end under one task
     check_invariants: bool = False  #: verify the core after each event: slow, for hunting a bug
     max_argument_bytes: Bytes = 1024 * 1024  #: of one task, as JSON
@@ -295,4 +300,7 @@ class Settings(Section):
             poll_seconds=self.leases.poll_seconds,
             max_deaths=self.limits.max_deaths,
             max_queue_length=self.limits.max_queue_length,
+            max_timed_tasks=self.limits.max_timed_tasks,
+            window=self.limits.window,
+            memory_bytes=self.limits.memory_bytes,
         )

@@ -11,8 +11,9 @@ import msgspec
 
 from task_queue.core.effects import Changes, TimelineEvent
 from task_queue.core.machine import Loaded
+from task_queue.core.paged_out import PagedOut
 from task_queue.core.schedule import Schedule
-from task_queue.core.status import TERMINAL
+from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.protocol import KEPT_REQUESTS, Cursor, StaleEpoch, StoreError
@@ -40,6 +41,7 @@ class MemoryStore:
         self._schedules: dict[str, bytes] = {}
         self._pools: list[Pool] = []
         self._types: dict[str, TaskType] = {}
+        self._paged_out: set[tuple[str, int, int]] = set()  #: (queue, priority, seq)
         self._meta = {"epoch": 0, "next_seq": 1}
         self._epoch = 0  #: of this connection; the newest one is in _meta
         #: Called at the start of every commit; a test raises StoreError from it.
@@ -56,6 +58,9 @@ class MemoryStore:
     def take_over(self) -> int:
         self._meta["epoch"] += 1
         self._epoch = self._meta["epoch"]
+        # Code that does not know of paging leaves the marks of tasks that it ran.
+        gone = [e for e in self._paged_out if self._task(e[2]).status is not Status.QUEUED]
+        self._paged_out.difference_update(gone)
         return self._epoch
 
     def check_writable(self) -> None:
@@ -63,7 +68,8 @@ class MemoryStore:
         self._refuse_if_stale()
 
     def load(self) -> Loaded:
-        tasks = (self._task(seq) for seq in sorted(self._rows))
+        away = {seq for _, _, seq in self._paged_out}
+        tasks = (self._task(seq) for seq in sorted(self._rows) if seq not in away)
         return Loaded(
             [task for task in tasks if task.status not in TERMINAL],
             self._meta["next_seq"],
@@ -71,7 +77,28 @@ class MemoryStore:
             [info for info in self.workers() if info.ended_at is None],
             self.schedules(),
             {i.worker_id: i.restarts + 1 for i in self.workers() if i.ended_at is not None},
+            [
+                PagedOut(*line, len(seqs), seqs[0], self._task(seqs[0]).submitted_at)
+                for line, seqs in self._paged_lines().items()
+            ],
         )
+
+    def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
+        page: list[Task] = []
+        for seq in self._paged_lines().get((queue, priority), [])[:limit]:
+            task = self._task(seq)
+            most_bytes -= len(task.spec.arguments)
+            if page and most_bytes < 0:
+                break
+            page.append(task)
+        return page
+
+    def _paged_lines(self) -> dict[tuple[str, int], list[int]]:
+        """The seqs of what is paged out, in order, by queue and priority."""
+        lines: dict[tuple[str, int], list[int]] = {}
+        for queue, priority, seq in sorted(self._paged_out):
+            lines.setdefault((queue, priority), []).append(seq)
+        return lines
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         found = {task_id: task_id for task_id in ids if task_id in self._seqs}
@@ -96,6 +123,7 @@ class MemoryStore:
                 self._keys[task.spec.idempotency_key] = task.spec.id
             self._meta["next_seq"] = max(self._meta["next_seq"], task.seq + 1)
         self._rows.update(rows)
+        self._save_paging(changes)
         self._save_attempts(changes)
         for event in changes.timeline:
             self._timeline.setdefault(event.seq, []).append(event)
@@ -107,6 +135,13 @@ class MemoryStore:
         for schedule_id in changes.schedules:
             self._schedules.pop(schedule_id, None)
         self._schedules.update(schedules)
+
+    def _save_paging(self, changes: Changes) -> None:
+        self._paged_out |= {(t.spec.queue, t.spec.priority, t.seq) for t in changes.paged_out}
+        for queue, priority, first, last in changes.paged_in:
+            self._paged_out.difference_update(
+                [e for e in self._paged_out if e[:2] == (queue, priority) and first <= e[2] <= last]
+            )
 
     def _refuse_if_stale(self) -> None:
         if self._epoch != self._meta["epoch"]:

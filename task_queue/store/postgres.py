@@ -13,16 +13,19 @@ import msgspec
 
 from task_queue.core.effects import Changes
 from task_queue.core.machine import Loaded
+from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import TERMINAL, Status
+from task_queue.core.task import Task
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.postgres_migrations import migrate
 from task_queue.store.postgres_query import select
-from task_queue.store.postgres_reader import PostgresReader, stored_task
+from task_queue.store.postgres_reader import PostgresReader, plain_row, stored_task
 from task_queue.store.postgres_statements import statements_of
 from task_queue.store.postgres_text import plain, stored
 from task_queue.store.protocol import KEPT_REQUESTS, StoreError
 from task_queue.store.query import Pool
+from task_queue.store.task_row import FIXED, waiting_task_of
 from task_queue.tasks import TaskType
 
 _LIVE = frozenset(Status) - TERMINAL
@@ -36,6 +39,20 @@ _DOOMED = (
     f"SELECT seq FROM states WHERE seq = ANY (%s) AND status IN "
     f"({', '.join(repr(status.value) for status in sorted(TERMINAL))}) "
     "UNION ALL SELECT seq FROM completed WHERE seq = ANY (%s)"
+)
+
+_PAGED_OUT = (
+    "SELECT line.queue, line.priority, count, first_seq, submitted_at FROM (SELECT queue, priority,"
+    " count(*) AS count, min(seq) AS first_seq FROM paged_out GROUP BY queue, priority) AS line "
+    "JOIN tasks ON tasks.seq = first_seq"
+)
+# Bytes are summed up there: what is beyond the limit is not even sent.
+_PAGE = (
+    f"SELECT arguments, {', '.join(FIXED)} FROM (SELECT tasks.*, "
+    "sum(octet_length(arguments)) OVER line AS bytes, row_number() OVER line AS place "
+    "FROM (SELECT seq FROM paged_out WHERE queue = %s AND priority = %s ORDER BY seq LIMIT %s) "
+    "AS page JOIN tasks ON tasks.seq = page.seq WINDOW line AS (ORDER BY tasks.seq)) AS paged "
+    "WHERE place = 1 OR bytes <= %s ORDER BY seq"
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,6 +84,11 @@ class PostgresStore(PostgresReader):
                 "INSERT INTO meta VALUES ('epoch', 1) "
                 "ON CONFLICT (key) DO UPDATE SET value = meta.value + 1 RETURNING value"
             ).fetchone()
+            # Code that does not know of paging leaves the rows of tasks that it ran.
+            self._connection.execute(
+                "DELETE FROM paged_out WHERE NOT EXISTS "
+                "(SELECT 1 FROM waiting WHERE waiting.seq = paged_out.seq)"
+            )
         assert row is not None
         self._epoch = int(row[0])
         return self._epoch
@@ -79,10 +101,10 @@ class PostgresStore(PostgresReader):
             )
 
     def load(self) -> Loaded:
-        tasks = [
-            stored_task(row[1:], row[0])
-            for row in self._rows(select(_LIVE, "true", arguments=True))
-        ]
+        not_waiting = select(_LIVE - {Status.QUEUED}, "true", arguments=True)
+        queued = select({Status.QUEUED}, "seq NOT IN (SELECT seq FROM paged_out)", arguments=True)
+        rows = self._rows(not_waiting) + self._rows(queued)
+        tasks = [stored_task(row[1:], row[0]) for row in rows]
         tasks.sort(key=lambda task: task.seq)
         ((last_seq,),) = self._rows(
             "SELECT greatest((SELECT max(seq) FROM tasks), "
@@ -92,7 +114,14 @@ class PostgresStore(PostgresReader):
         workers = self.workers()
         living = [worker for worker in workers if worker.ended_at is None]
         restarts = {w.worker_id: w.restarts + 1 for w in workers if w.ended_at is not None}
-        return Loaded(tasks, last_seq + 1, sorted(paused), living, self.schedules(), restarts)
+        paged_out = [PagedOut(plain(queue), *rest) for queue, *rest in self._rows(_PAGED_OUT)]
+        return Loaded(
+            tasks, last_seq + 1, sorted(paused), living, self.schedules(), restarts, paged_out
+        )
+
+    def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
+        rows = self._rows(_PAGE, (stored(queue), priority, limit, most_bytes))
+        return [waiting_task_of(plain_row(row[1:]), row[0]) for row in rows]
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         rows = self._rows(

@@ -183,8 +183,13 @@ class PostgresReader:
 
 def stored_task(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     """The task of a row, its texts as they were given."""
+    return task_of(plain_row(row), arguments)
+
+
+def plain_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of a task, its texts as they were given."""
     texts = [plain(value) if isinstance(value, str) else value for value in row]
     tags = row[_TAGS]
     if tags is not None:
         texts[_TAGS] = json.dumps(parted(tags))
-    return task_of(tuple(texts), arguments)
+    return tuple(texts)

@@ -49,6 +49,8 @@ _INSERT_COMPLETED = _insert(
      "result"),
 )  # fmt: skip
 
+_PAGE_IN = "DELETE FROM paged_out WHERE queue = %s AND priority = %s AND seq BETWEEN %s AND %s"
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -75,7 +77,17 @@ def _tasks(changes: Changes) -> Iterator[Statement]:
             (t.seq, t.attempt, stored_or_none(t.worker_id), t.claimed_at) for t in placed.leased
         ]
         yield _INSERT_LEASED, _columns(("bigint", "integer", "text", "double precision"), rows)
+    yield from _paging(changes)
     yield from _ended(placed)
+
+
+def _paging(changes: Changes) -> Iterator[Statement]:
+    if changes.paged_out:
+        rows = [(stored(t.spec.queue), t.spec.priority, t.seq) for t in changes.paged_out]
+        sql = _insert("paged_out", ("queue", "priority", "seq"))
+        yield sql, _columns(("text", "integer", "bigint"), rows)
+    for queue, *line in changes.paged_in:
+        yield _PAGE_IN, (stored(queue), *line)
 
 
 def _ended(placed: Placement) -> Iterator[Statement]:

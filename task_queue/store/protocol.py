@@ -96,6 +96,14 @@ class Store(Reader, Protocol):
     def load(self) -> Loaded:
         """All that the machine needs to go on."""
 
+    def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
+        """The oldest tasks of a line that are paged out, with their arguments, in order.
+
+        Args:
+            limit: at most so many.
+            most_bytes: of arguments of them all; the first task is given whatever it has.
+        """
+
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         """Of these task ids and idempotency keys, those that exist, to the task's id."""
 

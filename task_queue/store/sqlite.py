@@ -8,6 +8,7 @@ every transaction compares.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,28 @@ import msgspec
 
 from task_queue.core.effects import Changes
 from task_queue.core.machine import Loaded
-from task_queue.core.status import TERMINAL
+from task_queue.core.paged_out import PagedOut
+from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.placement import NO_RESULT, placement_of
 from task_queue.store.protocol import KEPT_REQUESTS, StaleEpoch, StoreError
 from task_queue.store.query import Pool
-from task_queue.store.sqlite_reader import LIVE_STATUSES, SqliteReader, connect, select, words
+from task_queue.store.sqlite_reader import (
+    ARGUMENTS,
+    LIVE_STATUSES,
+    SqliteReader,
+    connect,
+    select,
+    words,
+)
 from task_queue.store.task_row import (
     FIXED,
     MOVING,
     fixed_columns,
     moving_columns,
     task_of,
+    waiting_task_of,
 )
 from task_queue.tasks import TaskType
 
@@ -38,6 +48,16 @@ _COMPLETE = "INSERT INTO completed VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _STATE = ("seq", *MOVING, "result_until", "result")
 _SAVE_STATE = (
     f"INSERT OR REPLACE INTO states ({', '.join(_STATE)}) VALUES ({', '.join('?' * len(_STATE))})"
+)
+_PAGED_OUT = (
+    "SELECT queue, priority, count, first_seq, (SELECT submitted_at FROM tasks WHERE seq = "
+    "first_seq) FROM (SELECT queue, priority, count(*) AS count, min(seq) AS first_seq "
+    "FROM paged_out GROUP BY queue, priority)"
+)
+_PAGE = (
+    f"SELECT {ARGUMENTS}, {', '.join(f'v.{column}' for column in FIXED)} FROM paged_out "
+    "CROSS JOIN tasks AS v ON v.seq = paged_out.seq "
+    "WHERE paged_out.queue = ? AND paged_out.priority = ? ORDER BY paged_out.seq LIMIT ?"
 )
 _SCHEMA_VERSION = 3
 #: Longer arguments are kept apart from their task's row.
@@ -72,6 +92,10 @@ class SqliteStore(SqliteReader):
             )
             ((epoch,),) = rows.fetchall()
             assert isinstance(epoch, int)
+            # Code that does not know of paging leaves the rows of tasks that it ran.
+            self._connection.execute(
+                "DELETE FROM paged_out WHERE seq NOT IN (SELECT seq FROM waiting)"
+            )
             self._epoch = epoch
         return self._epoch
 
@@ -84,11 +108,12 @@ class SqliteStore(SqliteReader):
             )
 
     def load(self) -> Loaded:
-        tasks = [
-            task_of(row[1:], row[0])
-            for row in self._rows(select(LIVE_STATUSES, "1", arguments=True))
-        ]
+        not_waiting = select(LIVE_STATUSES - {Status.QUEUED}, "1", arguments=True)
+        queued = select({Status.QUEUED}, "v.seq NOT IN (SELECT seq FROM paged_out)", arguments=True)
+        rows = chain(self._rows(not_waiting), self._rows(queued))
+        tasks = [task_of(row[1:], row[0]) for row in rows]
         tasks.sort(key=lambda task: task.seq)
+        paged_out = [PagedOut(*row) for row in self._rows(_PAGED_OUT)]
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
         ((deleted,),) = self._rows(
             "SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_seq'"
@@ -98,7 +123,16 @@ class SqliteStore(SqliteReader):
         ended = self._decoded("SELECT info FROM workers WHERE ended", WorkerInfo)
         restarts = {info.worker_id: info.restarts + 1 for info in ended}
         next_seq = max(last_seq, deleted) + 1
-        return Loaded(tasks, next_seq, paused, workers, self.schedules(), restarts)
+        return Loaded(tasks, next_seq, paused, workers, self.schedules(), restarts, paged_out)
+
+    def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
+        page: list[Task] = []
+        for row in self._rows(_PAGE, (queue, priority, limit)):
+            most_bytes -= len(row[0])
+            if page and most_bytes < 0:
+                break
+            page.append(waiting_task_of(row[1:], row[0]))
+        return page
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         by_id = self._rows(
@@ -174,6 +208,7 @@ class SqliteStore(SqliteReader):
         self._for_each("INSERT INTO waiting SELECT value FROM json_each(?)", placed.waiting)
         self._for_each(_delete_from("waiting"), placed.not_waiting)
         self._for_each(_delete_from("leased"), placed.not_leased)
+        self._save_paging(changes)
         self._many("INSERT INTO leased VALUES (?, ?, ?, ?)", map(_lease, placed.leased))
         self._for_each(_delete_from("states"), [task.seq for task in placed.completed])
         result_of = placed.results.get
@@ -185,6 +220,19 @@ class SqliteStore(SqliteReader):
         self._many(
             _SAVE_STATE,
             ((t.seq, *moving_columns(t), *result_of(t.seq, NO_RESULT)) for t in placed.states),
+        )
+
+    def _save_paging(self, changes: Changes) -> None:
+        lines: dict[tuple[str, int], list[int]] = {}
+        for task in changes.paged_out:
+            lines.setdefault((task.spec.queue, task.spec.priority), []).append(task.seq)
+        for line, seqs in lines.items():
+            self._connection.execute(
+                "INSERT INTO paged_out SELECT ?, ?, value FROM json_each(?)", (*line, _json(seqs))
+            )
+        self._many(
+            "DELETE FROM paged_out WHERE queue = ? AND priority = ? AND seq BETWEEN ? AND ?",
+            changes.paged_in,
         )
 
     def _for_each(self, sql: str, seqs: list[int]) -> None:

@@ -30,7 +30,7 @@ LIVE_STATUSES = frozenset(Status) - TERMINAL
 #: The tables that tell of tasks that are over.
 _ENDED = ("states", "completed")
 #: The arguments of a task of the view `v`, wherever they are.
-_ARGUMENTS = "coalesce(v.arguments, (SELECT json FROM arguments WHERE seq = v.seq))"
+ARGUMENTS = "coalesce(v.arguments, (SELECT json FROM arguments WHERE seq = v.seq))"
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class SqliteReader:
 
     def arguments(self, seqs: Sequence[int]) -> dict[int, bytes]:
         sql = (
-            f"SELECT v.seq, {_ARGUMENTS} FROM json_each(?) "
+            f"SELECT v.seq, {ARGUMENTS} FROM json_each(?) "
             "CROSS JOIN tasks AS v ON v.seq = json_each.value"
         )
         return dict(self._rows(sql, (json.dumps(list(seqs)),)))
@@ -202,7 +202,7 @@ def select(statuses: Collection[Status], condition: str, *, arguments: bool = Fa
         arguments: whether they come before the other columns.
     """
     wanted = set(statuses) or set(Status)
-    columns = f"{_ARGUMENTS}, {_COLUMNS}" if arguments else _COLUMNS
+    columns = f"{ARGUMENTS}, {_COLUMNS}" if arguments else _COLUMNS
     parts = []
     for view, held in _VIEWS.items():
         if wanted & held:

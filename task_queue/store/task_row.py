@@ -23,6 +23,9 @@ MOVING = (
 )  # fmt: skip
 
 
+_SEQ, _SUBMITTED_AT = FIXED.index("seq"), FIXED.index("submitted_at")
+
+
 class RowOptions(msgspec.Struct, gc=False, array_like=True):
     """The part of a spec that no query looks at."""
 
@@ -75,21 +78,31 @@ def moving_columns(task: Task) -> tuple[Any, ...]:
 
 def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     """The task of a row that holds FIXED and then MOVING."""
-    (seq, task_id, name, queue, priority, submitted_at, key, tags, options) = row[: len(FIXED)]
+    spec = _spec_of(row[: len(FIXED)], arguments)
     (status, attempt, failures, deaths, due_at, expires_at, worker_id, claimed_at, started_at,
      finished_at, cancel_requested, in_dlq, error_type, error_message, error_traceback,
      progress, unstarted) = row[len(FIXED) :]  # fmt: skip
-    o = _decode_options(options)
-    spec = TaskSpec(
-        task_id, name, queue, priority, arguments, o.max_retries, o.retry_base_seconds,
-        o.retry_cap_seconds, o.timeout_seconds, o.run_at, o.expires_at, o.result_ttl_seconds, key,
-        tuple(json.loads(tags)) if tags else (), o.traceparent, o.request_id,
-    )  # fmt: skip
     error = None
     if error_type is not None:
         error = TaskError(error_type, error_message, error_traceback)
     return Task(
-        spec, seq, submitted_at, Status(status), attempt, failures, deaths, due_at, expires_at,
-        worker_id, claimed_at, started_at, finished_at, bool(cancel_requested), bool(in_dlq), error,
+        spec, row[_SEQ], row[_SUBMITTED_AT], Status(status), attempt, failures, deaths, due_at,
+        expires_at, worker_id, claimed_at, started_at, finished_at, bool(cancel_requested),
+        bool(in_dlq), error,
         _decode_progress(progress) if progress is not None else None, unstarted,
+    )  # fmt: skip
+
+
+def waiting_task_of(row: tuple[Any, ...], arguments: bytes) -> Task:
+    """The task of a row that holds FIXED alone: it waits, as it was accepted."""
+    return Task(_spec_of(row, arguments), row[_SEQ], row[_SUBMITTED_AT])
+
+
+def _spec_of(fixed: tuple[Any, ...], arguments: bytes) -> TaskSpec:
+    _, task_id, name, queue, priority, _, key, tags, options = fixed
+    o = _decode_options(options)
+    return TaskSpec(
+        task_id, name, queue, priority, arguments, o.max_retries, o.retry_base_seconds,
+        o.retry_cap_seconds, o.timeout_seconds, o.run_at, o.expires_at, o.result_ttl_seconds, key,
+        tuple(json.loads(tags)) if tags else (), o.traceparent, o.request_id,
     )  # fmt: skip

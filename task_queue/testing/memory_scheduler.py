@@ -27,7 +27,8 @@ class MemoryScheduler:
         self._clock = clock
         self._now = self._pruned_at = clock.now()
         self._machine = QueueMachine(
-            Rules(), self.store.load(), self._now,
+            # Its store is memory too: nothing is gained by paging.
+            Rules(window=_MANY, memory_bytes=2**63), self.store.load(), self._now,
             new_id=new_task_id, random=random, next_firing=next_firing,
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """A machine that a test drives in its own words, and what came of it.
 
-Everything goes in through `handle`. The store is played by `tasks`: what was saved last of each
-task, which is also what a restart loads.
+Everything goes in through `handle`, and every turn is saved. What is paged out comes in as a
+scheduler would see to it.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,16 @@ import msgspec
 from task_queue.core import events as ev
 from task_queue.core.effects import Accepted, Answer, Effects, Grant, Refused, TimelineKind
 from task_queue.core.invariants import check_invariants
-from task_queue.core.machine import Loaded, QueueMachine
+from task_queue.core.machine import QueueMachine
 from task_queue.core.schedule import Schedule
 from task_queue.core.settings import Rules
-from task_queue.core.status import TERMINAL, Outcome, Status, WorkerStatus
+from task_queue.core.status import Outcome, Status, WorkerStatus
 from task_queue.core.task import Lease, ProgressNote, Report, Task, TaskError
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
+from task_queue.paging import pages_wanted, read_pages
+from task_queue.store.memory import MemoryStore
 from task_queue.testing import task_spec
 
 START = 1_700_000_000.0
@@ -33,10 +35,8 @@ class DrivenMachine:
         self.now = START
         self.random = 0.5  #: what every draw gives
         self.tasks: dict[str, Task] = {}  #: as saved last, by id
-        self.infos: dict[str, WorkerInfo] = {}
-        self.schedules: dict[str, Schedule] = {}
-        self.paused: dict[str, bool] = {}
-        self.next_seq = 1
+        self.store = MemoryStore()
+        self.store.take_over()
         self.kinds: dict[int, list[TimelineKind]] = {}  #: the timeline, by seq
         self.tallies: dict[str, int] = {}
         self.over: list[tuple[str, Status]] = []  #: endings, in order
@@ -47,13 +47,22 @@ class DrivenMachine:
     # ---- the way in ------------------------------------------------------------------------
 
     def handle(self, *events: ev.Event, after: float = 0.0) -> Effects:
-        """One turn, `after` seconds later; its changes are saved."""
+        """One turn, `after` seconds later, and those that follow at once to page in."""
         self.now += after
-        fx = self.machine.handle(list(events), self.now)
+        fx = self.last = self._turn(events)
+        while pages_wanted(self.machine):
+            more = self._turn(())
+            fx.grants += more.grants
+            fx.over += more.over
+        return fx
+
+    def _turn(self, events: Sequence[ev.Event]) -> Effects:
+        pages = read_pages(self.machine, self.store)
+        fx = self.machine.handle([*pages, *events], self.now)
+        fx.answers = fx.answers[len(pages) :]
         check_invariants(self.machine)
         assert len(fx.answers) == len(events)
         self._save(fx)
-        self.last = fx
         return fx
 
     def ask(self, event: ev.Event, after: float = 0.0) -> Answer:
@@ -66,6 +75,16 @@ class DrivenMachine:
     def restart(self) -> None:
         """Another scheduler loads what was saved."""
         self.machine = self._load()
+
+    @property
+    def infos(self) -> dict[str, WorkerInfo]:
+        """Workers as saved last, by id."""
+        return {info.worker_id: info for info in self.store.workers()}
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """Schedules as saved last, by id."""
+        return {schedule.id: schedule for schedule in self.store.schedules()}
 
     # ---- tasks -----------------------------------------------------------------------------
 
@@ -177,37 +196,19 @@ class DrivenMachine:
 
     def _save(self, fx: Effects) -> None:
         changes = fx.changes
+        self.store.commit(changes)
         for task in (*changes.inserted, *changes.touched.values()):
             copy = msgspec.msgpack.decode(msgspec.msgpack.encode(task), type=Task)
             self.tasks[task.spec.id] = copy
-            self.next_seq = max(self.next_seq, task.seq + 1)
         for event in changes.timeline:
             self.kinds.setdefault(event.seq, []).append(event.kind)
         for (_, _, kind), count in changes.tallies.items():
             self.tallies[kind] = self.tallies.get(kind, 0) + count
-        self.infos.update(changes.workers)
-        self.paused.update(changes.queues)
-        for schedule_id, schedule in changes.schedules.items():
-            self.schedules.pop(schedule_id, None)
-            if schedule is not None:
-                self.schedules[schedule_id] = schedule
         self.over += [(task.spec.id, task.status) for task in fx.over]
 
     def _load(self) -> QueueMachine:
-        live = sorted(
-            (self.saved(i) for i, t in self.tasks.items() if t.status not in TERMINAL),
-            key=lambda task: task.seq,
-        )
-        loaded = Loaded(
-            live,
-            self.next_seq,
-            [queue for queue, paused in self.paused.items() if paused],
-            [info for info in self.infos.values() if info.ended_at is None],
-            list(self.schedules.values()),
-            {i.worker_id: i.restarts + 1 for i in self.infos.values() if i.ended_at is not None},
-        )
         return QueueMachine(
-            self.rules, loaded, self.now,
+            self.rules, self.store.load(), self.now,
             new_id=new_task_id, random=lambda: self.random, next_firing=next_firing,
         )  # fmt: skip
 

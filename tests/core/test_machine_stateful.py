@@ -21,10 +21,11 @@ from task_queue.core.status import TERMINAL, Outcome, Status, WorkerStatus
 from task_queue.core.task import Progress, ProgressNote, Report, Task, TaskSpec
 from task_queue.core.worker import WorkerInfo
 from task_queue.next_firing import next_firing
+from task_queue.paging import pages_wanted, read_pages
 from task_queue.store.memory import MemoryStore
 from tests.core.lease_model import LeaseModel
 
-_RULES = Rules(lease_seconds=15.0, poll_seconds=5.0, max_deaths=3, max_queue_length=12)
+_RULES = Rules(lease_seconds=15.0, poll_seconds=5.0, max_deaths=3, max_queue_length=20, window=2)
 _START = 1_700_000_000.0
 _WORKERS = {
     "any": WorkerInfo("any", "", "p", ("*",), 2),
@@ -83,13 +84,19 @@ class QueueHistory(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 5.0, 14.0, 60.0]))
     def turn(self, seconds: float) -> None:
         self.now += seconds
-        events, self.inbox = self.inbox, []
+        self.one_turn()
+        while pages_wanted(self.machine):
+            self.one_turn()
+        self.nobody_waits_in_vain()
+
+    def one_turn(self) -> None:
+        events = self.next_events()
         fx = self.machine.handle(events, self.now)
         check_invariants(self.machine)
         assert len(fx.answers) == len(events)
-        self.check_order(fx)
         self.model = self.model.after(events, self.now, fx)
         self.store.commit(fx.changes)
+        self.check_order(fx)
         self.leases += [(x.task_id, x.attempt) for grant in fx.grants for x in grant.leases]
         self.late |= {
             t.spec.id
@@ -98,11 +105,19 @@ class QueueHistory(RuleBasedStateMachine):
         }
         self.late |= {t.spec.id for t in fx.over}
 
+    def next_events(self) -> list[ev.Event]:
+        """As a scheduler does: what came in, and what the store was asked for it."""
+        events, self.inbox = self.inbox, []
+        for event in events:
+            if isinstance(event, ev.CancelRequested):
+                away = event.task_id not in self.machine.book.live
+                event.stored = self.store.get(event.task_id) if away else None
+        return [*read_pages(self.machine, self.store), *events]
+
     @rule()
     def turn_is_not_saved(self) -> None:
         """The commit fails: the machine is thrown away, and what it decided never happened."""
-        events, self.inbox = self.inbox, []
-        self.machine.handle(events, self.now)
+        self.machine.handle(self.next_events(), self.now)
         self.restart()
 
     @rule()
@@ -136,6 +151,13 @@ class QueueHistory(RuleBasedStateMachine):
             )
             for _ in range(count)
         ]  # fmt: skip
+        self.specs += specs
+        self.submit_specs(specs, shared)
+
+    @rule(queue=_QUEUES, count=st.integers(4, 8), shared=_SHARED)
+    def submit_many(self, queue: str, count: int, shared: bool) -> None:
+        """So many that some of them are paged out."""
+        specs = [TaskSpec(self.new_id(), "n", queue, 5, b"{}") for _ in range(count)]
         self.specs += specs
         self.submit_specs(specs, shared)
 
@@ -276,7 +298,7 @@ class QueueHistory(RuleBasedStateMachine):
 
     def check_order(self, fx: Effects) -> None:
         """Nobody was given a task while a better one of its queues waits."""
-        waiting = [t for t in self.live() if t.status is Status.QUEUED]
+        waiting = self.waiting()
         for grant in fx.grants:
             worker = self.machine.workers.get(grant.worker_id)
             if worker is None:
@@ -288,6 +310,9 @@ class QueueHistory(RuleBasedStateMachine):
                     if (task.spec.queue, task.spec.priority) == (lease.queue, lease.priority):
                         fresh = lease.attempt == 1 and not {task.spec.id, lease.task_id} & self.late
                         assert not fresh or task.attempt or lease.seq < task.seq
+
+    def nobody_waits_in_vain(self) -> None:
+        waiting = self.waiting()
         for worker in self.machine.workers.values():
             if worker.takes_work and len(worker.held) < worker.want:
                 assert not [t for t in waiting if self.serves(worker.info, t.spec.queue)]
@@ -295,6 +320,14 @@ class QueueHistory(RuleBasedStateMachine):
     def serves(self, info: WorkerInfo, queue: str) -> bool:
         named = queue in info.queues or ("*" in info.queues and queue not in info.excluded)
         return named and queue not in self.machine.paused
+
+    def waiting(self) -> list[Task]:
+        return [t for t in self.live() if t.status is Status.QUEUED] + self.away()
+
+    def away(self) -> list[Task]:
+        """What is paged out."""
+        lines = self.store.load().paged_out
+        return [t for line in lines for t in self.store.page(line.queue, line.priority, 99, 10**6)]
 
     def live(self) -> list[Task]:
         return list(self.machine.book.live.values())
@@ -307,7 +340,8 @@ class QueueHistory(RuleBasedStateMachine):
         assert found.keys() == self.model.accepted
         over = {i: task.status for i, task in found.items() if task.status in TERMINAL}
         assert over == self.model.over
-        assert self.machine.book.live.keys() == self.model.accepted - over.keys()
+        away = {task.spec.id for task in self.away()}
+        assert self.machine.book.live.keys() == self.model.accepted - over.keys() - away
 
     @invariant()
     def leases_are_as_expected(self) -> None:
@@ -335,6 +369,11 @@ class QueueHistory(RuleBasedStateMachine):
         assert {w.worker_id: _frozen(w) for w in loaded.workers} == {
             i: _frozen(w.info) for i, w in machine.workers.items()
         }
+        assert {(p.queue, p.priority): p.count for p in loaded.paged_out} == {
+            (p.queue, p.priority): p.count
+            for line in machine.book.lines.values()
+            for p in line.paged_out
+        }
         assert loaded.next_seq > max((t.seq for t in loaded.tasks), default=0)
 
     def teardown(self) -> None:
@@ -356,7 +395,7 @@ class QueueHistory(RuleBasedStateMachine):
             self.pulls += 1
             self.send(ev.WorkerPulled("last", "i", self.pulls, 99, reports), shared=True)
             self.turn(4.0)
-        assert self.live() == []
+        assert self.live() == self.away() == []
         assert self.model.over.keys() == self.model.accepted
 
 

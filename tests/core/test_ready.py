@@ -22,10 +22,14 @@ def _task(seq: int, priority: int = 5, attempt: int = 0) -> Task:
     return Task(task_spec(priority=priority), seq, float(seq), attempt=attempt)
 
 
+def _append(line: ReadyLine, task: Task) -> None:
+    line.append(task, task.seq)
+
+
 def test_a_line_is_ordered_by_priority_then_arrival() -> None:
     line = ReadyLine()
     for seq, priority in enumerate([5, 9, 0, 9, 5]):
-        line.append(_task(seq, priority))
+        _append(line, _task(seq, priority))
     assert [task.seq for task in line] == [1, 3, 0, 4, 2]
     taken = [line.take_head() for _ in range(6)]
     assert [task.seq if task else None for task in taken] == [1, 3, 0, 4, 2, None]
@@ -35,7 +39,7 @@ def test_a_line_is_ordered_by_priority_then_arrival() -> None:
 def test_what_was_given_back_comes_before_what_was_never_taken() -> None:
     line = ReadyLine()
     for seq in (7, 8):
-        line.append(_task(seq))
+        _append(line, _task(seq))
     for seq in (5, 3, 4):
         line.append_first(_task(seq, attempt=1))
     assert [task.seq for task in line] == [3, 4, 5, 7, 8]
@@ -45,7 +49,7 @@ def test_a_task_that_left_is_skipped_and_not_counted() -> None:
     line = ReadyLine()
     tasks = [_task(seq) for seq in range(3)]
     for task in tasks:
-        line.append(task)
+        _append(line, task)
     line.forget(tasks[0])
     tasks[0].status = Status.CANCELLED
     assert len(line) == 2
@@ -55,10 +59,10 @@ def test_a_task_that_left_is_skipped_and_not_counted() -> None:
 
 def test_over_several_lines_the_first_by_priority_and_acceptance_is_taken() -> None:
     lines = [ReadyLine(), ReadyLine(), ReadyLine()]
-    lines[0].append(_task(2, 5))
-    lines[1].append(_task(1, 5))
-    lines[1].append(_task(3, 5))
-    lines[0].append(_task(4, 6))
+    _append(lines[0], _task(2, 5))
+    _append(lines[1], _task(1, 5))
+    _append(lines[1], _task(3, 5))
+    _append(lines[0], _task(4, 6))
     assert [task.seq for task in take_in_order(lines)] == [4, 1, 2, 3]
     assert [len(line) for line in lines] == [0, 0, 0]
 
@@ -133,7 +137,7 @@ def test_thousands_that_are_given_back_come_first_and_in_their_order() -> None:
     line, count = ReadyLine(), 20_000
     later = [_task(seq) for seq in range(count, count + 10)]
     for task in later:
-        line.append(task)
+        _append(line, task)
     returned = [_task(seq, attempt=1) for seq in range(count)]
     for task in reversed(returned):  # each in its turn before all others: must not search for it
         line.append_first(task)

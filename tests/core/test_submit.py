@@ -265,6 +265,23 @@ def test_a_submission_that_does_not_fit_is_refused_whole(
     assert not machine.last.changes
 
 
+def test_so_many_tasks_may_have_a_time(make_machine: Callable[[Rules], DrivenMachine]) -> None:
+    machine = make_machine(Rules(max_timed_tasks=2))
+    specs = [task_spec(run_at=START + 9), task_spec(expires_at=START + 9)]
+    known = {spec.id: spec.id for spec in specs}
+    machine.ask(ev.TasksSubmitted(specs))
+    refused = machine.ask(ev.TasksSubmitted([task_spec(), task_spec(run_at=START + 9)]))
+    assert isinstance(refused, Refused)
+    assert refused.reason == "queue_full"
+    assert "max_timed_tasks" in refused.detail
+    assert machine.ask(ev.TasksSubmitted(specs, known)) == Accepted(list(known), [0, 1])
+    machine.submit()
+    machine.restart()
+    machine.tick(20.0)
+    assert machine.status(specs[1].id) is Status.EXPIRED
+    machine.submit(run_at=START + 99)
+
+
 def test_what_runs_does_not_count_for_the_limit(
     make_machine: Callable[[Rules], DrivenMachine],
 ) -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from task_queue.core.effects import Effects
+from task_queue.core.settings import Rules
 from task_queue.core.status import TERMINAL, Happening, Outcome, Status
 from task_queue.core.task import Report, Task, TaskError
 from task_queue.core.task_book import TaskBook
@@ -31,10 +32,10 @@ _MOVES: dict[Happening, Callable[[TaskBook, Task, Effects], None]] = {
 
 
 def _task_in(status: Status) -> tuple[TaskBook, Task]:
-    book = TaskBook(lambda: 0.0, next_seq=2)
+    book = TaskBook(lambda: 0.0, 2, Rules())
     task = Task(task_spec(), 1, 1.0, status, due_at=9.0)
     if status not in TERMINAL:
-        book.place(task)
+        book.place(task, task.seq)
     return book, task
 
 
@@ -66,8 +67,8 @@ def test_a_legal_move_leads_where_the_table_says(status: Status, happening: Happ
         _MOVES[happening](book, task, fx)
     else:
         task.expires_at = 9.0 if happening is Happening.EXPIRE else None
-        book = TaskBook(lambda: 0.0, next_seq=2)
-        book.place(task)
+        book = TaskBook(lambda: 0.0, 2, Rules())
+        book.place(task, task.seq)
         book.pass_time(9.0, fx)
     assert task.status is TRANSITIONS[status, happening]
     assert (task in fx.over) == (task.status in TERMINAL)
@@ -84,9 +85,9 @@ def test_what_does_not_wait_for_a_time_is_not_moved_by_it(status: Status) -> Non
 
 
 def test_a_running_task_is_not_moved_by_its_expiry() -> None:
-    book = TaskBook(lambda: 0.0, next_seq=2)
+    book = TaskBook(lambda: 0.0, 2, Rules())
     task = Task(task_spec(), 1, 1.0, Status.RUNNING, expires_at=5.0)
-    book.place(task)
+    book.place(task, task.seq)
     book.pass_time(1e12, Effects())
     assert task.status is Status.RUNNING
 

@@ -6,6 +6,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from actors.worker import Worker, WorkerRefused
 from task_queue.core.events import WorkerLost
 from task_queue.core.invariants import check_invariants
@@ -38,8 +40,11 @@ class VirtualClock:
 class SchedulerHost:
     """The schedulers over one store: one that counts, and perhaps one that was replaced."""
 
-    def __init__(self, store: FaultyStore, clock: VirtualClock, random: Random) -> None:
+    def __init__(
+        self, store: FaultyStore, clock: VirtualClock, random: Random, window: int
+    ) -> None:
         self.store = store
+        self._rules = replace(RULES, window=window)
         self.made: list[Scheduler] = []
         self.make_scheduler: Callable[[SchedulerParts], Scheduler] = Scheduler
         self._clock = clock
@@ -49,7 +54,7 @@ class SchedulerHost:
         """A further scheduler takes the store over."""
         scheduler = self.make_scheduler(
             SchedulerParts(
-                self.store.connect, RULES, self._clock, self.new_id, self._random.random,
+                self.store.connect, self._rules, self._clock, self.new_id, self._random.random,
                 next_firing, check=check_invariants,
                 on_dethroned=lambda: self._forget(scheduler),
             )

@@ -111,8 +111,8 @@ def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
 
     append = ReadyLine.append
 
-    def in_front(self: ReadyLine, task: Task) -> None:
-        append(self, task)
+    def in_front(self: ReadyLine, task: Task, before_seq: int) -> None:
+        append(self, task, before_seq)
         self._lines[task.spec.priority].rotate(1)
 
     patch.setattr(ReadyLine, "append", in_front)
@@ -120,13 +120,23 @@ def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
 
 def priorities_upside_down(patch: pytest.MonkeyPatch) -> None:
     """9 is taken for 0."""
-    accept = TaskBook._line_up
+    line_up = TaskBook._line_up
 
-    def turned(self: TaskBook, task: Task, first: bool = False) -> None:
+    def turned(self: TaskBook, task: Task, before_seq: int) -> None:
         task.spec.priority = 9 - task.spec.priority
-        accept(self, task, first)
+        line_up(self, task, before_seq)
 
     patch.setattr(TaskBook, "_line_up", turned)
+
+
+def newest_page_first(patch: pytest.MonkeyPatch) -> None:
+    """Of what is paged out the newest comes in first."""
+    lines = MemoryStore._paged_lines
+
+    def turned(self: MemoryStore) -> dict[tuple[str, int], list[int]]:
+        return {line: seqs[::-1] for line, seqs in lines(self).items()}
+
+    patch.setattr(MemoryStore, "_paged_lines", turned)
 
 
 def _swap_handler(patch: pytest.MonkeyPatch, event: type[Event], handler: Any) -> None:
@@ -144,5 +154,6 @@ PLANTED: dict[str, tuple[Plant, set[str]]] = {
     "cancel_only_said": (cancel_only_said, {"run_after_cancel"}),
     "accepted_before_saved": (accepted_before_saved, {"lost", "attempt_order"}),
     "last_in_first_out": (last_in_first_out, {"fifo_inverted"}),
+    "newest_page_first": (newest_page_first, {"fifo_inverted"}),
     "priorities_upside_down": (priorities_upside_down, {"priority_inverted"}),
 }

@@ -14,6 +14,7 @@ import msgspec
 
 from task_queue.core.effects import Accepted, Moved
 from task_queue.core.events import CancelRequested
+from task_queue.core.settings import Rules
 from task_queue.core.status import TERMINAL
 from task_queue.core.task import Lease, TaskSpec
 from task_queue.history import Bounds, Kind, Record, Violation, check_history
@@ -28,6 +29,8 @@ from tests.simulation.virtual_loop import VirtualLoop
 
 _SETTLE_SECONDS = 600.0
 _LOOK_SECONDS = 0.25
+#: Waiting tasks of a line that are kept in memory: most are paged out, or none.
+_WINDOWS = (4, Rules().window)
 _LONGEST_PAUSE_SECONDS = 3 * RULES.lease_seconds
 
 
@@ -41,7 +44,8 @@ class World:
         self._random = Random(seed)
         self._clock = VirtualClock()
         self.store = FaultyStore()
-        self.host = SchedulerHost(self.store, self._clock, self._random)
+        window = _WINDOWS[seed // 3 % len(_WINDOWS)]
+        self.host = SchedulerHost(self.store, self._clock, self._random, window)
         self._networks: list[Network] = []
         self._executors: list[SimulatedExecutors] = []
         self._background: set[asyncio.Future[None]] = set()

@@ -28,6 +28,12 @@ CREATE UNIQUE INDEX IF NOT EXISTS tasks_idempotency ON tasks (idempotency_key)
 CREATE TABLE IF NOT EXISTS arguments (seq INTEGER PRIMARY KEY, json BLOB NOT NULL);
 
 CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY);
+-- Of these, the ones that the scheduler does not keep in memory, in the order in which it asks for
+-- them. Code that does not know this table loads them all.
+CREATE TABLE IF NOT EXISTS paged_out (
+    queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY (queue, priority, seq)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leased (
     seq INTEGER PRIMARY KEY,
     attempt INTEGER NOT NULL,
