@@ -28,6 +28,7 @@ from task_queue.core.invariants import check_invariants
 from task_queue.core.machine import QueueMachine
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
+from task_queue.pruner import Pruner
 from task_queue.replica_book import ReplicaReport
 from task_queue.scheduler import Scheduler, SchedulerParts
 from task_queue.scheduler_api import NodeReading, SchedulerReading, SchedulerUnavailable
@@ -36,8 +37,6 @@ from task_queue.store import open_store
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.scheduler_listener import SchedulerListener
 
-_PRUNE_BATCH = 1_000
-_PRUNE_PAUSE_SECONDS = 0.05
 _NODE_SECONDS = 1.0  #: that figures of this machine are good for
 _START_SECONDS = 1.0  #: that a caller's question where to connect may wait for the store
 _ALL_ADDRESSES = ("0.0.0.0", "::")
@@ -176,23 +175,19 @@ class SchedulerLife:
         await self.scheduler.started()
         # What was loaded lives long: full collections need not look at it again and again.
         gc.freeze()
+        retention = self._retention
+        pruner = Pruner(
+            self.scheduler, self._clock, retention.finished_seconds, retention.max_finished_tasks
+        )
         while True:
-            await asyncio.sleep(self._retention.prune_interval_seconds)
+            await asyncio.sleep(retention.prune_interval_seconds)
             try:
-                await self._prune_once()
+                pruned = await pruner.prune()
             except SchedulerUnavailable as error:
                 self._log.warning("prune_postponed", reason=str(error))
-
-    async def _prune_once(self) -> int:
-        """Delete in batches that do not hold up the queue. Returns how many rows went."""
-        total = 0
-        before = self._clock.now() - self._retention.finished_seconds
-        while count := self.scheduler.prune(before, _PRUNE_BATCH):
-            total += count
-            await asyncio.sleep(_PRUNE_PAUSE_SECONDS)
-        if total:
-            self._log.info("pruned", rows=total)
-        return total
+            else:
+                if any(pruned):
+                    self._log.info("pruned", tasks=pruned.tasks, results=pruned.results)
 
     def _on_trouble(self, what: str, error: BaseException) -> None:
         self._log.error("scheduler_trouble", what=what, error=repr(error))

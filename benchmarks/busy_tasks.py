@@ -14,5 +14,11 @@ def compute(seconds: float) -> None:
 
 
 @task
+def give_back(value: str) -> str:
+    """Return the argument."""
+    return value
+
+
+@task
 def ignore(value: str) -> None:
     """Take an argument and do nothing with it."""

@@ -1,4 +1,4 @@
-"""Processor time of a cluster, by what its processes are for."""
+"""Processor time and memory of a cluster, by what its processes are for."""
 
 import time
 
@@ -64,9 +64,27 @@ class CpuByProcess:
         found = []
         for process in cluster_processes(self._cluster_id):
             try:
-                times, command = process.cpu_times(), " ".join(process.cmdline())
+                times, role = process.cpu_times(), role_of(process)
             except psutil.NoSuchProcess:
                 continue  # ended since it was found
-            role = next((role for part, role in _ROLES.items() if part in command), REST)
             found.append(ProcessTime(process.pid, role, times.user + times.system))
         return found
+
+
+def memory_by_role(cluster_id: str) -> dict[str, int]:
+    """Resident bytes of our processes, in sum over those of one role."""
+    found = dict.fromkeys(OURS, 0)
+    for process in cluster_processes(cluster_id):
+        try:
+            role = role_of(process)
+            if role in OURS:
+                found[role] += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue  # ended since it was found
+    return found
+
+
+def role_of(process: psutil.Process) -> str:
+    """What a process of the cluster is for."""
+    command = " ".join(process.cmdline())
+    return next((role for part, role in _ROLES.items() if part in command), REST)

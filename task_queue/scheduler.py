@@ -38,7 +38,7 @@ from task_queue.recent_grants import PullId, RecentGrants
 from task_queue.replica_book import ReplicaBook, ReplicaReport
 from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, StoreReading
 from task_queue.scheduler_reading import read_machine
-from task_queue.store.protocol import StaleEpoch, Store, StoreError
+from task_queue.store.protocol import Pruned, StaleEpoch, Store, StoreError
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskType
 
@@ -103,6 +103,8 @@ class Scheduler:
         self._waiters = OverWaiters()
         self._loading: asyncio.Task[None] | None = None
         self._stats = TurnStats()
+        #: Tasks in the store that are over.
+        self._ended = 0
         self._latencies = LatencyBook()
         self._replicas = ReplicaBook(self._started_at)
         self._stopped = False
@@ -165,6 +167,7 @@ class Scheduler:
         # A store that cannot be written is no store: until it can, everybody is told so.
         self._store.check_writable()
         loaded = self._store.load()
+        self._ended = self._store.count_ended()
         self._now = max(self._now, self._clock.now())
         self._steady = self._clock.monotonic()
         self._machine = QueueMachine(
@@ -235,7 +238,9 @@ class Scheduler:
         self._turn()  # what waits in the inbox may concern these tasks and came first
         count = 0
         while tasks := self._dead_letters(query, _PURGE_BATCH):
-            count += self._ask(partial(_delete, tasks))
+            deleted = self._ask(partial(_delete, tasks))
+            self._ended -= deleted
+            count += deleted
             await asyncio.sleep(0)
             self._turn()
         return count
@@ -287,10 +292,18 @@ class Scheduler:
             in_use, available + 1,
         )  # fmt: skip
 
-    def prune(self, finished_before: float, limit: int) -> int:
-        """Delete results past their time and tasks that ended before `finished_before`."""
+    def prune(self, ended_before: float, most_ended: int, limit: int) -> Pruned:
+        """Delete results past their time, tasks that ended before a time, and the oldest of them
+        beyond a number."""
         self._turn()
-        return self._ask(lambda store: store.prune(self._now, finished_before, limit))
+        surplus = max(0, self._ended - most_ended)
+        pruned = self._ask(lambda store: store.prune(self._now, ended_before, surplus, limit))
+        self._ended -= pruned.tasks
+        return pruned
+
+    def prune_workers(self, ended_before: float) -> int:
+        """Forget workers that ended before a time."""
+        return self._ask(lambda store: store.prune_workers(ended_before))
 
     def tick(self) -> None:
         """Let the machine see the time."""
@@ -332,6 +345,7 @@ class Scheduler:
         else:
             self._grants.take(fx.grants, machine.workers)
             self._answer(inbox, fx.answers[len(pages) :], fx)
+            self._ended += len(fx.over) - fx.replayed
             self._latencies.take(fx.changes.ended, self._now)
             self._parts.on_turn(fx, self._now)
             self._arm_timer(machine)

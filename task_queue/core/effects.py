@@ -142,3 +142,4 @@ class Effects(Struct):
     answers: list[Answer] = field(default_factory=list)  #: one for each event, in order
     grants: list[Grant] = field(default_factory=list)
     over: list[Task] = field(default_factory=list)  #: tasks that reached a terminal status
+    replayed: int = 0  #: tasks that had reached one and live again

@@ -210,6 +210,7 @@ class TaskBook:
             task.expires_at = None  # a person wants it now, and it could never start
         self.place(task, self.next_seq)
         self._touch(task, fx)
+        fx.replayed += 1
         self.note(task, "replayed", now, fx)
 
     # ---- running ---------------------------------------------------------------------------

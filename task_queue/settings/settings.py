@@ -180,6 +180,7 @@ class RetentionSettings(Section):
     """What is deleted, and when."""
 
     finished_seconds: Period = 7 * 86_400.0  #: a task that is over is kept so long
+    max_finished_tasks: Count = 5_000_000  #: of more tasks that are over the oldest are deleted
     prune_interval_seconds: Period = 60.0  #: between two deletions of what is past its time
     logs_cap_bytes: Bytes = 65_536  #: of output kept from one attempt
 

@@ -16,7 +16,7 @@ from task_queue.core.schedule import Schedule
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
-from task_queue.store.protocol import KEPT_REQUESTS, Cursor, StaleEpoch, StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, Cursor, Pruned, StaleEpoch, StoreError
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
@@ -188,7 +188,17 @@ class MemoryStore:
     def answered(self, request_id: str) -> int | None:
         return self._requests.get(request_id)
 
-    def prune(self, now: float, finished_before: float, limit: int) -> int:
+    def count_ended(self) -> int:
+        return sum(task.status in TERMINAL for task in self._all())
+
+    def prune_workers(self, ended_before: float) -> int:
+        self._refuse_if_stale()
+        old = [i.worker_id for i in self.workers() if (i.ended_at or ended_before) < ended_before]
+        for worker_id in old:
+            del self._workers[worker_id]
+        return len(old)
+
+    def prune(self, now: float, ended_before: float, surplus: int, limit: int) -> Pruned:
         self._refuse_if_stale()
         for request_id in list(self._requests)[:-KEPT_REQUESTS]:
             del self._requests[request_id]
@@ -197,8 +207,9 @@ class MemoryStore:
         for seq in stale:
             del self._results[seq]
         ended = sorted((t.finished_at, t.seq) for t in self._all() if t.finished_at is not None)
-        old = [seq for finished_at, seq in ended if finished_at < finished_before]
-        return len(stale) + self.delete(old[:limit])
+        old = [seq for finished_at, seq in ended if finished_at < ended_before]
+        oldest = [seq for _, seq in ended][: max(len(old), surplus)]
+        return Pruned(self.delete(oldest[:limit]), len(stale))
 
     # ---- reading ---------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ pipeline, and its end commits them. Nothing is locked between commits. What keep
 out is the epoch, which the first statement of every transaction compares (`fence` in the schema).
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from task_queue.core.machine import Loaded
 from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
+from task_queue.core.worker import WorkerInfo
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.postgres_migrations import migrate
@@ -23,7 +25,7 @@ from task_queue.store.postgres_query import select
 from task_queue.store.postgres_reader import PostgresReader, plain_row, stored_task
 from task_queue.store.postgres_statements import statements_of
 from task_queue.store.postgres_text import plain, stored
-from task_queue.store.protocol import KEPT_REQUESTS, StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StoreError
 from task_queue.store.query import Pool
 from task_queue.store.task_row import FIXED, waiting_task_of
 from task_queue.tasks import TaskType
@@ -159,21 +161,25 @@ class PostgresStore(PostgresReader):
                     ),
                 )
 
-    def prune(self, now: float, finished_before: float, limit: int) -> int:
-        stale, old = [], []
-        for table in ("states", "completed"):
-            stale.append(
-                [seq for (seq,) in self._rows(
-                    f"SELECT seq FROM {table} WHERE result_until <= %s "
-                    "ORDER BY result_until LIMIT %s", (now, limit))]
-            )  # fmt: skip
-            old += [
-                seq for (seq,) in self._rows(
-                    f"SELECT seq FROM {table} WHERE finished_at < %s ORDER BY finished_at LIMIT %s",
-                    (finished_before, limit))
-            ]  # fmt: skip
+    def count_ended(self) -> int:
+        ((ended,),) = self._rows(
+            "SELECT (SELECT count(*) FROM states WHERE finished_at IS NOT NULL) + "
+            "(SELECT count(*) FROM completed)"
+        )
+        return int(ended)
+
+    def prune(self, now: float, ended_before: float, surplus: int, limit: int) -> Pruned:
+        stale = {
+            table: [seq for (seq,) in self._rows(
+                f"SELECT seq FROM {table} WHERE result_until <= %s "
+                "ORDER BY result_until LIMIT %s", (now, limit))]
+            for table in ("states", "completed")
+        }  # fmt: skip
+        old = self._oldest(ended_before, limit)
+        if len(old) < min(surplus, limit):
+            old = self._oldest(math.inf, min(surplus, limit))
         with self._writing():
-            for table, seqs in zip(("states", "completed"), stale, strict=True):
+            for table, seqs in stale.items():
                 self._connection.execute(
                     f"UPDATE {table} SET result_until = NULL, result = NULL "
                     "WHERE seq = ANY (%s)".encode(),
@@ -184,7 +190,30 @@ class PostgresStore(PostgresReader):
                 (KEPT_REQUESTS,),
             )
             self._forget(old)
-        return sum(map(len, stale)) + len(old)
+        return Pruned(len(old), sum(map(len, stale.values())))
+
+    def prune_workers(self, ended_before: float) -> int:
+        ended = self._decoded("SELECT info FROM workers WHERE ended", WorkerInfo)
+        old = [i.worker_id for i in ended if (i.ended_at or ended_before) < ended_before]
+        with self._writing():
+            self._connection.execute(
+                "DELETE FROM workers WHERE worker_id = ANY (%s)",
+                (Column("text", list(map(stored, old))),),
+            )
+        return len(old)
+
+    def _oldest(self, ended_before: float, limit: int) -> list[int]:
+        """Tasks that ended before a time, in the order of their endings."""
+        parts = " UNION ALL ".join(
+            f"(SELECT finished_at, seq FROM {table} WHERE finished_at < %s "
+            "ORDER BY finished_at LIMIT %s)"
+            for table in ("states", "completed")
+        )
+        rows = self._rows(
+            f"SELECT seq FROM ({parts}) AS ended ORDER BY finished_at, seq LIMIT %s",
+            (*(ended_before, limit) * 2, limit),
+        )
+        return [seq for (seq,) in rows]
 
     def _forget(self, seqs: list[int]) -> None:
         # A seq is never given out twice, even when the newest task is deleted.

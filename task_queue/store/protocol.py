@@ -8,7 +8,7 @@ One suite, tests/store/, says in code what every store must do.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from task_queue.core.effects import Changes, TimelineEvent
 from task_queue.core.machine import Loaded
@@ -23,6 +23,13 @@ from task_queue.tasks import TaskType
 KEPT_REQUESTS = 10_000
 #: A place in the order of endings: (finished_at, seq).
 Cursor = tuple[float, int]
+
+
+class Pruned(NamedTuple):
+    """What one call of `prune` deleted."""
+
+    tasks: int = 0
+    results: int = 0  #: beside those of the tasks
 
 
 class StoreError(TaskQueueError):
@@ -127,8 +134,17 @@ class Store(Reader, Protocol):
     def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         """Replace the catalogue of pools, and add or replace task types."""
 
-    def prune(self, now: float, finished_before: float, limit: int) -> int:
-        """Delete results past their time to live and tasks that ended before `finished_before`.
+    def count_ended(self) -> int:
+        """How many tasks are over. It looks at each: for a start, not for every turn."""
 
-        At most `limit` of each, oldest first. Returns how many rows went.
+    def prune(self, now: float, ended_before: float, surplus: int, limit: int) -> Pruned:
+        """Delete results past their time to live, and tasks that are over with all they left.
+
+        Args:
+            ended_before: tasks that ended before this time go.
+            surplus: so many of the oldest go whenever they ended.
+            limit: at most so many tasks and so many results in each table, oldest first.
         """
+
+    def prune_workers(self, ended_before: float) -> int:
+        """Forget workers that ended before this time. Returns how many."""

@@ -5,6 +5,7 @@ The connection holds no lock between commits; what keeps a second writer out is 
 every transaction compares.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -22,7 +23,7 @@ from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.placement import NO_RESULT, placement_of
-from task_queue.store.protocol import KEPT_REQUESTS, StaleEpoch, StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StaleEpoch, StoreError
 from task_queue.store.query import Pool
 from task_queue.store.sqlite_reader import (
     ARGUMENTS,
@@ -172,27 +173,40 @@ class SqliteStore(SqliteReader):
                 ((t.name, _encode(t)) for t in task_types),
             )
 
-    def prune(self, now: float, finished_before: float, limit: int) -> int:
+    def count_ended(self) -> int:
+        ((ended,),) = self._rows(
+            "SELECT (SELECT count(*) FROM states WHERE finished_at IS NOT NULL) + "
+            "(SELECT count(*) FROM completed)"
+        )
+        return int(ended)
+
+    def prune(self, now: float, ended_before: float, surplus: int, limit: int) -> Pruned:
         with self._errors(), self._transaction():
             self._refuse_if_stale()
             self._connection.execute(
                 "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - ?",
                 (KEPT_REQUESTS,),
             )
-            pruned = 0
+            results = 0
             for table in ("states", "completed"):
                 self._connection.execute(
                     f"UPDATE {table} SET result_until = NULL, result = NULL WHERE seq IN (SELECT "
                     f"seq FROM {table} WHERE result_until <= ? ORDER BY result_until LIMIT ?)",
                     (now, limit),
                 )
-                pruned += self._connection.changes()
-                old = self._connection.execute(
-                    f"SELECT seq FROM {table} WHERE finished_at < ? ORDER BY finished_at LIMIT ?",
-                    (finished_before, limit),
-                )
-                pruned += self._delete([seq for (seq,) in old])
-            return pruned
+                results += self._connection.changes()
+            old = self._oldest(ended_before, limit)
+            if len(old) < min(surplus, limit):
+                old = self._oldest(math.inf, min(surplus, limit))
+            return Pruned(self._delete(old), results)
+
+    def prune_workers(self, ended_before: float) -> int:
+        with self._errors(), self._transaction():
+            self._refuse_if_stale()
+            ended = self._decoded("SELECT info FROM workers WHERE ended", WorkerInfo)
+            old = [(i.worker_id,) for i in ended if (i.ended_at or ended_before) < ended_before]
+            self._many("DELETE FROM workers WHERE worker_id = ?", old)
+            return len(old)
 
     # ---- inside a transaction --------------------------------------------------------------
 
@@ -271,6 +285,17 @@ class SqliteStore(SqliteReader):
                     "INSERT OR REPLACE INTO schedules VALUES (?, ?)",
                     (schedule_id, _encode(schedule)),
                 )
+
+    def _oldest(self, ended_before: float, limit: int) -> list[int]:
+        """Tasks that ended before a time, in the order of their endings."""
+        parts = " UNION ALL ".join(  # SQLite merges the two, each in the order of its index
+            f"SELECT finished_at, seq FROM {table} WHERE finished_at < ?"
+            for table in ("states", "completed")
+        )
+        rows = self._connection.execute(
+            f"{parts} ORDER BY finished_at, seq LIMIT ?", (ended_before, ended_before, limit)
+        )
+        return [seq for _, seq in rows]
 
     def _delete(self, seqs: Sequence[int]) -> int:
         rows = self._connection.execute(

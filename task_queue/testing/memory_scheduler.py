@@ -55,7 +55,7 @@ class MemoryScheduler:
             self.turn(Ticked())
         if self._now > self._pruned_at:
             self._pruned_at = self._now
-            self.store.prune(self._now, 0.0, _MANY)
+            self.store.prune(self._now, 0.0, 0, _MANY)
 
     def next_due(self) -> float | None:
         """When `look_at_clock` has something to do, at the earliest; seconds since the epoch."""

@@ -8,7 +8,7 @@ from task_queue.core.events import QueuePaused, WorkerStatusWanted
 from task_queue.core.status import Status, WorkerStatus
 from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerUnavailable
-from task_queue.store.protocol import StaleEpoch
+from task_queue.store.protocol import Pruned, StaleEpoch
 from task_queue.store.query import Pool
 from task_queue.tasks import TaskOptions, TaskType
 from task_queue.testing import task_spec
@@ -80,7 +80,7 @@ async def test_a_scheduler_replaced_while_it_prunes_deletes_nothing(
     await hall.dead_letters(scheduler, 1)
     await hall.started()
     with pytest.raises(SchedulerUnavailable):
-        scheduler.prune(hall.clock.now() + 1, 10)
+        scheduler.prune(hall.clock.now() + 1, 99, 10)
 
 
 async def test_the_next_scheduler_goes_on_where_the_last_one_stopped(
@@ -152,7 +152,7 @@ async def test_pruning_deletes_what_is_old_but_not_what_runs_again(
     later = hall.clock.now() + 1
     retry = background(scheduler.retry(ids[1], "r"))
     await asyncio.sleep(0)  # it waits for its turn
-    assert scheduler.prune(later, 100) == 2
+    assert scheduler.prune(later, 99, 100) == Pruned(tasks=2)
     await retry
     assert [hall.data.get(i) is not None for i in ids] == [False, True, False]
     assert hall.status(ids[1]) is Status.QUEUED

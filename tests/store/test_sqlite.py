@@ -270,7 +270,7 @@ _GUARDED: dict[str, Callable[[SqliteStore], Any]] = {
     "ended-after": lambda s: s.ended_after((1.0, 1), 9),
     "last-ended": lambda s: s.last_ended(),
     "trends": lambda s: s.trends(0.0, 1.0, 1.0),
-    "prune": lambda s: s.prune(1.0, 1.0, 9),
+    "prune": lambda s: s.prune(1.0, 1.0, 0, 9),
     "delete": lambda s: s.delete([1]),
     "commit": lambda s: s.commit(touched(a_task(1))),
 }

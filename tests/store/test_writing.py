@@ -9,7 +9,7 @@ from task_queue.core.effects import Changes
 from task_queue.core.machine import Loaded
 from task_queue.core.status import Status
 from task_queue.core.task import Progress, Task, TaskError
-from task_queue.store.protocol import KEPT_REQUESTS, StaleEpoch, Store, StoreError
+from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StaleEpoch, Store, StoreError
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskOptions, TaskType
 from tests.store.databases import (
@@ -191,7 +191,7 @@ def test_answers_to_calls_are_kept_until_many_others_came(store: Store) -> None:
     store.commit(Changes(requests={"r": 3, "s": 0}))
     assert (store.answered("r"), store.answered("s"), store.answered("t")) == (3, 0, None)
     store.commit(Changes(requests={f"more-{n}": n for n in range(KEPT_REQUESTS)}))
-    store.prune(NOW, NOW - 1e6, 1)
+    store.prune(NOW, NOW - 1e6, 0, 1)
     assert store.answered("r") is store.answered("s") is None
     assert store.answered("more-0") == 0
 
@@ -347,10 +347,11 @@ def test_epochs_grow(database: Database) -> None:
         lambda store: store.commit(inserted(a_task(7))),
         lambda store: store.commit(Changes(queues={"q": True})),
         lambda store: store.delete([1]),
-        lambda store: store.prune(NOW + 1e9, NOW + 1e9, 10),
+        lambda store: store.prune(NOW + 1e9, NOW + 1e9, 0, 10),
+        lambda store: store.prune_workers(NOW + 1e9),
         lambda store: store.declare([], []),
     ],
-    ids=["commit", "commit-other", "delete", "prune", "declare"],
+    ids=["commit", "commit-other", "delete", "prune", "prune-workers", "declare"],
 )
 def test_an_older_writer_is_refused_and_writes_nothing(
     database: Database, write: Callable[[Store], object]
@@ -414,7 +415,7 @@ def test_a_seq_is_never_given_out_twice(database: Database) -> None:
     again.take_over()
     assert again.load().next_seq == 3
     again.commit(inserted(a_task(3, Status.COMPLETED)))
-    again.prune(NOW, NOW + 100, 10)
+    again.prune(NOW, NOW + 100, 0, 10)
     assert again.load().next_seq == 4
 
 
@@ -427,11 +428,39 @@ def test_pruning_forgets_old_endings_oldest_first_in_batches(store: Store) -> No
     def kept() -> set[int]:
         return {task.seq for task in store.search(TaskQuery(), 99)}
 
-    assert store.prune(NOW, NOW + 50, 2) == 2
+    assert store.count_ended() == 5
+    assert store.prune(NOW, NOW + 50, 0, 2) == Pruned(tasks=2)
     assert kept() == {1, 3, 5, 6}
-    assert store.prune(NOW, NOW + 50, 2) == 2
+    assert store.prune(NOW, NOW + 50, 0, 2) == Pruned(tasks=2)
     assert kept() == {1, 6}  # the one that ended at the limit is kept
-    assert store.prune(NOW, NOW + 50, 2) == 0
+    assert store.prune(NOW, NOW + 50, 0, 2) == Pruned()
+    assert store.count_ended() == 1
+
+
+def test_pruning_forgets_the_oldest_endings_beyond_a_number(store: Store) -> None:
+    ends = {1: 50, 2: 10, 3: 40, 4: 20, 5: 30}
+    tasks = [a_task(seq, Status.COMPLETED, finished_at=NOW + at) for seq, at in ends.items()]
+    tasks[1], tasks[3] = dead_letter(2, finished_at=NOW + 10), dead_letter(4, finished_at=NOW + 20)
+    store.commit(inserted(*tasks, a_task(6)))
+
+    def kept() -> set[int]:
+        return {task.seq for task in store.search(TaskQuery(), 99)}
+
+    assert store.prune(NOW, NOW + 15, 3, 2) == Pruned(tasks=2)
+    assert kept() == {1, 3, 5, 6}
+    assert store.prune(NOW, NOW + 35, 1, 9) == Pruned(tasks=1)  # it is of both kinds
+    assert kept() == {1, 3, 6}
+    assert store.prune(NOW, NOW, 9, 9) == Pruned(tasks=2)
+    assert kept() == {6}
+
+
+def test_workers_that_ended_long_ago_are_forgotten(store: Store) -> None:
+    lives, recent, old = a_worker("lives"), a_worker("recent"), a_worker("old")
+    recent.ended_at, old.ended_at = NOW, NOW - 1
+    store.commit(Changes(workers={info.worker_id: info for info in (lives, recent, old)}))
+    assert store.prune_workers(NOW) == 1
+    assert [info.worker_id for info in store.workers()] == ["lives", "recent"]
+    assert store.prune_workers(NOW) == 0
 
 
 def test_pruning_forgets_results_past_their_time_oldest_first(store: Store) -> None:
@@ -443,10 +472,10 @@ def test_pruning_forgets_results_past_their_time_oldest_first(store: Store) -> N
     changes = inserted(*tasks)
     changes.ended = [an_ending(task) for task in tasks]
     store.commit(changes)
-    assert store.prune(NOW + 9.9, NOW, 9) == 0
-    assert store.prune(NOW + 20, NOW, 1) == 1
+    assert store.prune(NOW + 9.9, NOW, 0, 9) == Pruned()
+    assert store.prune(NOW + 20, NOW, 0, 1) == Pruned(results=1)
     assert store.results([1, 2, 3]).keys() == {1, 3}
-    assert store.prune(NOW + 20, NOW, 9) == 1
+    assert store.prune(NOW + 20, NOW, 0, 9) == Pruned(results=1)
     assert store.results([1, 2, 3]).keys() == {1}
     assert len(store.search(TaskQuery(), 9)) == 3  # the tasks themselves are kept
 
