@@ -42,8 +42,8 @@ def process_blows(
         try:
             time.sleep(fault.seconds if told else 0.0)
         finally:
-            _send(process, signal.SIGCONT)
-        return told
+            woken = _send(process, signal.SIGCONT)
+        return told and f"{told}, {'woken' if woken else 'ended meanwhile'}"
 
     def take_down(fault: Fault) -> str:
         process = _picked(victims, fault)

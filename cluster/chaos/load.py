@@ -180,7 +180,7 @@ class Load:
         self._over[outcome.task_id] = outcome
         result = outcome.value() if outcome.status == "COMPLETED" else ""
         self._tell(Kind.OVER, outcome.task_id, status=outcome.status, result=result)
-        if outcome.error is not None:
+        if outcome.status == "FAILED" and outcome.error is not None:
             self.answers[f"{outcome.status}: {outcome.error.type}: {outcome.error.message}"] += 1
 
     def _note_trouble(self, what: str, error: QueueUnreachable | RequestRefused) -> None:

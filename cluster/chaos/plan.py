@@ -32,7 +32,7 @@ _WIDE_SHARE = 0.05
 _CALM_SHARE = 0.05
 _MOST_FAULTS = 4
 #: Pauses, in leases. The shortest is longer than a lease, or nothing would be lost by it.
-_PAUSE_LEASES = (1.2, 1.8)
+_PAUSE_LEASES = (1.05, 1.7)
 _OUTAGE_SECONDS = (0.3, 2.0)
 
 
@@ -86,7 +86,7 @@ def plan_of(
         Fault(round(at, 3), kind, random.randrange(1_000), _seconds(random, kind, lease_seconds))
         for at, kind in zip(times, chosen, strict=True)
     )
-    return Plan(seed, load_seconds, random.choice((15.0, 30.0, 50.0)), faults)
+    return Plan(seed, load_seconds, random.choice((10.0, 25.0, 40.0)), faults)
 
 
 def _seconds(random: Random, kind: FaultKind, lease_seconds: float) -> float:

@@ -10,7 +10,8 @@ What is sent again, for at most `retry_seconds` in all:
 - a request whose connection could not be made: it never left;
 - one answered with 429 or 503: by contract nothing was accepted;
 - one that may have been carried out (the connection broke before the answer, a proxy gave up
-  waiting) only if doing it twice does no harm: reads, and submits with an idempotency key.
+  waiting) only if doing it twice does no harm: reads, and submits with an idempotency key. Ray
+  Serve's proxy says 500 where others say 502 or 504; the queue's own 500 is a problem document.
 """
 
 import os
@@ -152,7 +153,7 @@ class Exchange:
         """Raise the error that a reply means."""
         if isinstance(reply, HttpFailure):
             raise errors.QueueUnreachable(self._unreachable(request, reply.reason, reply.sent))
-        if reply.status in (502, 504):
+        if _is_from_a_proxy(reply):
             reason = f"a proxy answered HTTP {reply.status}"
             raise errors.QueueUnreachable(self._unreachable(request, reason, sent=True))
         kind = _ERRORS.get(reply.status, errors.RequestRefused)
@@ -208,8 +209,19 @@ def backoff_seconds(attempt: int, reply: HttpResponse | HttpFailure | None = Non
 
 def _may_be_sent_again(request: HttpRequest, reply: HttpResponse | HttpFailure) -> bool:
     if isinstance(reply, HttpResponse):
-        return reply.status in (429, 503) or (reply.status in (502, 504) and request.repeatable)
+        return reply.status in (429, 503) or (_is_from_a_proxy(reply) and request.repeatable)
     return request.repeatable or not reply.sent
+
+
+def _is_from_a_proxy(reply: HttpResponse) -> bool:
+    """It could not reach the queue, or lost it before the answer."""
+    if reply.status != httpx.codes.INTERNAL_SERVER_ERROR:
+        return reply.status in (502, 504)
+    try:
+        msgspec.json.decode(reply.body, type=Problem)
+    except msgspec.DecodeError:
+        return True
+    return False
 
 
 def build(

@@ -1,12 +1,17 @@
-"""A small disk of our own, that can be full."""
+"""A small disk of our own, that can be full.
+
+A SQLite file that is used for a while asks for no more bytes for minutes: it writes its log again
+from the front. So the log is emptied first; then the next commit needs bytes that are not there.
+"""
 
 import errno
 import os
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 _BYTES = 256 * 1024 * 1024
@@ -19,8 +24,15 @@ class PrivateDisk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def database(self) -> Path:
+        """Where the store lies."""
+        return self.folder / "queue.db"
+
     def fill_for(self, seconds: float) -> str:
         """No byte is left for so long. Returns what was done."""
+        with closing(sqlite3.connect(self.database, timeout=5.0)) as connection:
+            ((busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         ballast = self.folder / "ballast"
         file = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
@@ -34,7 +46,7 @@ class PrivateDisk:
         finally:
             os.close(file)
             ballast.unlink()
-        return f"{filled} bytes filled"
+        return f"{filled} bytes filled, log {'not emptied' if busy else 'emptied'}"
 
 
 class CannotMount(Exception):

@@ -70,7 +70,7 @@ def _sqlite(stack: ExitStack, folder: Path) -> tuple[str, Mapping[FaultKind, Blo
         disk = stack.enter_context(private_disk())
     except CannotMount as error:
         return f"sqlite:///{folder}/queue.db", {}, f"SQLite (no small disk: {error})"
-    return f"sqlite:///{disk.folder}/queue.db", {FaultKind.DISK: _fill(disk)}, "SQLite on a tmpfs"
+    return f"sqlite:///{disk.database}", {FaultKind.DISK: _fill(disk)}, "SQLite on a tmpfs"
 
 
 def _fill(disk: PrivateDisk) -> Blow:

@@ -105,9 +105,11 @@ def test_reads_are_repeated(api: FakeApi, client: Client) -> None:
     assert client.status(task_id) == "COMPLETED"
     api.troubles = [httpx.RemoteProtocolError("server went away")]
     assert client.result(task_id) == []
+    api.troubles = [httpx.Response(500, text="Internal Server Error")]  # Ray Serve's proxy
+    assert client.status(task_id) == "COMPLETED"
 
 
-@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("status", [500, 502, 504])
 def test_a_proxy_that_gave_up_leaves_a_submit_unknown(
     api: FakeApi, client: Client, status: int
 ) -> None:
