@@ -115,7 +115,7 @@ def chaos(
 
     kinds = kinds_of(kill)
     campaign = Campaign(own_target(_load(config), config, kinds, queue), seconds, click.echo)
-    report = asyncio.run(campaign.run(seed, schedules))
+    report = asyncio.run(campaign.run(range(seed, seed + schedules)))
     click.echo(report.summary())
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(report)))

@@ -5,7 +5,7 @@ The clients write down what they are told, the tasks write down what they do, an
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import httpx
@@ -56,8 +56,8 @@ class Campaign:
         self._clock = SystemClock()
         self._seen: list[tuple[Path, list[Record], Bounds]] = []
 
-    async def run(self, first_seed: int, schedules: int) -> CampaignReport:
-        """Run so many seeds, then look once more for what began late.
+    async def run(self, seeds: Iterable[int]) -> CampaignReport:
+        """Run the seeds, then look once more for what began late.
 
         Raises:
             ChaosError: the queue does not know the task, or does not become healthy.
@@ -66,7 +66,7 @@ class Campaign:
         async with self._client() as client:
             await self._wait_until_healthy()
             await self._refuse_without_task(client)
-            for seed in range(first_seed, first_seed + schedules):
+            for seed in seeds:
                 plan = plan_of(
                     seed, self._target.blows, self._load_seconds, self._target.lease_seconds
                 )

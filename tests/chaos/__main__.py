@@ -13,6 +13,7 @@ import msgspec
 
 from cluster.chaos.campaign import Campaign
 from tests.chaos.staging import staging
+from tests.simulation.planted import PLANTED
 
 
 def main() -> int:
@@ -23,11 +24,12 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--planted", choices=list(PLANTED), default="", help="a bug to be found")
     wanted = parser.parse_args()
-    with staging(wanted.store, wide=True) as target:
+    with staging(wanted.store, not wanted.planted, wanted.planted) as target:
         campaign = Campaign(target, wanted.seconds, lambda line: print(line, flush=True))
         try:
-            asyncio.run(campaign.run(wanted.first, wanted.schedules))
+            asyncio.run(campaign.run(range(wanted.first, wanted.first + wanted.schedules)))
         finally:
             if wanted.json:
                 document = msgspec.json.encode(campaign.report)

@@ -1,5 +1,6 @@
 """A queue of our own to be broken: a cluster, its store, and all that can be done to them."""
 
+import os
 import tempfile
 import threading
 import time
@@ -13,19 +14,21 @@ from cluster.chaos.campaign import Target
 from cluster.chaos.plan import WIDE, Fault, FaultKind
 from cluster.chaos.victims import Victims
 from tests.chaos.private_disk import CannotMount, PrivateDisk, private_disk
-from tests.faults.own_cluster import OwnCluster
+from tests.faults.own_cluster import ROOT, OwnCluster
 
 LEASE_SECONDS = 3.0
+_PLANTED_SITE = Path(__file__).parent / "planted_site"
 _WORKERS, _SLOTS = 2, 2
 _READ_AHEAD = 10  # of one slot: 0.05 s of work, and the shortest task takes 0.01 s and more
 
 
 @contextmanager
-def staging(store: str, wide: bool) -> Iterator[Target]:
+def staging(store: str, wide: bool, planted: str = "") -> Iterator[Target]:
     """A running queue on "sqlite" or "postgres".
 
     Args:
         wide: Ray itself may be taken down as well.
+        planted: a bug of tests/simulation/planted.py that its actors have.
 
     Raises:
         FileNotFoundError: PostgreSQL is not installed.
@@ -37,6 +40,9 @@ def staging(store: str, wide: bool) -> Iterator[Target]:
             folder, store={"url": url}, pools={"default": _pool()}, limits={"max_deaths": 50},
             leases={"lease_seconds": LEASE_SECONDS, "poll_seconds": 1.0},
         )  # fmt: skip
+        if planted:
+            path = os.pathsep.join([str(_PLANTED_SITE), str(ROOT)])
+            cluster.environment = {"PYTHONPATH": path, "TQ_PLANTED_BUG": planted}
         stack.callback(cluster.end)
         cluster.up()
         port = int(url.rpartition(":")[2].partition("/")[0]) if store == "postgres" else None

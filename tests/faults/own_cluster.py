@@ -28,6 +28,7 @@ class OwnCluster:
         self.folder = folder
         self.http_port, gcs_port, dashboard_port = free_ports(3)
         self.config = folder / "config.yaml"
+        self.environment: dict[str, str] = {}  #: laid over that of the next `up`
         # Ray's sockets need a short path; pytest's own folders are too deep.
         self.ray_folder = tempfile.mkdtemp(prefix="tq-ray-")
         self._document: dict[str, Any] = {
@@ -63,7 +64,7 @@ class OwnCluster:
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """`python -m cluster COMMAND CONFIG`, as a person types it."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-        environment["PYTHONPATH"] = str(ROOT)
+        environment |= {"PYTHONPATH": str(ROOT), **self.environment}
         return subprocess.run(
             [sys.executable, "-m", "cluster", command, str(self.config)],
             cwd=self.folder, env=environment, capture_output=True, text=True,
