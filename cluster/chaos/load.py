@@ -169,6 +169,7 @@ class Load:
                 await self._ask(task_ids[middle:])
         except (QueueUnreachable, RequestRefused) as error:
             self._note_trouble("end", error)
+            await asyncio.sleep(_AGAIN_SECONDS[1])
 
     async def _ask_again(self) -> None:
         """Who asks again is told the same."""

@@ -78,6 +78,17 @@ def test_a_refused_connection_is_tried_again_for_thirty_seconds(
     assert "python -m cluster up" in message and "TASK_QUEUE_URL" in message
 
 
+def test_a_queue_that_is_still_being_started_is_waited_for(api: FakeApi, client: Client) -> None:
+    said = "Path '/api/v1/tasks' not found. Ping http://.../-/routes for available routes."
+    api.troubles = [httpx.Response(404, text=said)] * 3
+    client.submit("a.task")
+    assert len(api.tasks) == 1
+
+    api.troubles = [httpx.Response(404, text=said)] * 1000
+    with pytest.raises(errors.QueueUnreachable, match="no task queue behind it yet"):
+        client.submit("a.task")
+
+
 def test_a_connection_that_comes_back_is_used(api: FakeApi, client: Client) -> None:
     api.troubles = [REFUSED, httpx.ConnectTimeout("slow")]
     client.submit("a.task")
