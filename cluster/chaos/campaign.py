@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import httpx
 import msgspec
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from cluster.chaos.plan import Fault, FaultKind, Plan, plan_of
 from cluster.chaos.report import CampaignReport, Hit, ScheduleReport, counts_of, ends_of
 from task_queue import AsyncClient
 from task_queue.clock import SystemClock
-from task_queue.errors import TaskQueueError
+from task_queue.errors import QueueUnreachable, RequestRefused, TaskQueueError
 from task_queue.history import Bounds, Ledger, Record, check_history
 from task_queue.history.ledger_task import LEDGER_TASK
 
@@ -27,6 +26,8 @@ _CLOSE_SECONDS = 120.0
 _TIMEOUT_SECONDS = 10.0
 #: Under faults a task may be overtaken for as long as a silent worker keeps it: no order to judge.
 _NO_ORDER_SECONDS = 3_600.0
+#: Of one slot. A worker fetches what runs within 0.05 s, and no task of the load is below 0.01.
+_READ_AHEAD = 10
 
 
 class ChaosError(TaskQueueError):
@@ -43,6 +44,11 @@ class Target(Struct, frozen=True):
     most_leases: int  #: that all workers hold together, read-ahead included
     blows: Mapping[FaultKind, Blow]
     folder: Path  #: for ledgers; those of failing seeds stay
+
+
+def most_leases(slots: int) -> int:
+    """How many leases workers with so many slots in all can hold of the tasks of `Load`."""
+    return slots * (1 + _READ_AHEAD)
 
 
 class Campaign:
@@ -64,7 +70,7 @@ class Campaign:
         """
         self._target.folder.mkdir(parents=True, exist_ok=True)
         async with self._client() as client:
-            await self._wait_until_healthy()
+            await self._wait_until_healthy(client)
             await self._refuse_without_task(client)
             for seed in seeds:
                 plan = plan_of(
@@ -77,7 +83,7 @@ class Campaign:
 
     async def _live_through(self, client: AsyncClient, plan: Plan) -> ScheduleReport:
         began = self._clock.monotonic()
-        await self._wait_until_healthy()
+        await self._wait_until_healthy(client)
         prefix = f"chaos-{plan.seed}-{began:.3f}"
         ledger = self._target.folder / f"{prefix}.ledger"
         ledger.touch()
@@ -127,22 +133,18 @@ class Campaign:
         # Without retries of its own: each trouble is counted.
         return AsyncClient(self._target.url, timeout_seconds=_TIMEOUT_SECONDS, retry_seconds=0.0)
 
-    async def _wait_until_healthy(self) -> None:
+    async def _wait_until_healthy(self, client: AsyncClient) -> None:
         deadline = self._clock.monotonic() + _HEALTHY_SECONDS
-        lacking = ""
-        async with httpx.AsyncClient(base_url=self._target.url, timeout=5.0) as client:
-            while self._clock.monotonic() < deadline:
-                try:
-                    answer = await client.get("/health")
-                    if answer.status_code == httpx.codes.OK:
-                        return
-                    lacking = answer.text
-                except httpx.TransportError as error:
-                    lacking = repr(error)
-                await asyncio.sleep(0.1)
-        raise ChaosError(
-            f"{self._target.url} is not healthy after {_HEALTHY_SECONDS:.0f} s: {lacking}"
-        )
+        while True:
+            try:
+                lacking = await client.health()
+                if lacking["status"] == "healthy":
+                    return
+            except (QueueUnreachable, RequestRefused) as error:
+                lacking = {"status": str(error)}
+            if self._clock.monotonic() > deadline:
+                raise ChaosError(f"not healthy after {_HEALTHY_SECONDS:.0f} s: {lacking}")
+            await asyncio.sleep(0.1)
 
     async def _refuse_without_task(self, client: AsyncClient) -> None:
         if not any(known.name == LEDGER_TASK for known in await client.task_types()):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from cluster.api_url import api_url
 from cluster.chaos.blows import process_blows
-from cluster.chaos.campaign import ChaosError, Target
+from cluster.chaos.campaign import ChaosError, Target, most_leases
 from cluster.chaos.plan import FaultKind
 from cluster.chaos.victims import Victims
 from cluster.record import read_record, record_path, state_folder
@@ -18,7 +18,6 @@ from task_queue.settings import Settings
 _ROOT = Path(__file__).resolve().parents[2]
 _POSTGRES_PORT = 5432
 _UP_SECONDS = 240
-_READ_AHEAD = 10  #: of one slot: a worker fetches a moment's work, and no task here is shorter
 _ELSEWHERE = (FaultKind.POSTGRES, FaultKind.DISK)
 
 
@@ -45,7 +44,7 @@ def own_target(
     pools = settings.pools.values()
     return Target(
         api_url(settings), api_url(settings), queue, settings.leases.lease_seconds,
-        sum(pool.max_workers * pool.slots * (1 + _READ_AHEAD) for pool in pools),
+        most_leases(sum(pool.max_workers * pool.slots for pool in pools)),
         {kind: blow for kind, blow in blows.items() if kind in kinds}, state_folder() / "chaos",
     )  # fmt: skip
 

@@ -26,8 +26,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--planted", choices=list(PLANTED), default="", help="a bug to be found")
     wanted = parser.parse_args()
-    with staging(wanted.store, not wanted.planted, wanted.planted) as target:
-        campaign = Campaign(target, wanted.seconds, lambda line: print(line, flush=True))
+    with staging(wanted.store, not wanted.planted, wanted.planted) as made:
+        campaign = Campaign(made.target, wanted.seconds, lambda line: print(line, flush=True))
         try:
             asyncio.run(campaign.run(range(wanted.first, wanted.first + wanted.schedules)))
         finally:

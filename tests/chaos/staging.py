@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from msgspec import Struct
+
 from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
 from cluster.chaos.blows import Blow, process_blows
-from cluster.chaos.campaign import Target
+from cluster.chaos.campaign import Target, most_leases
 from cluster.chaos.plan import WIDE, Fault, FaultKind
 from cluster.chaos.victims import Victims
 from tests.chaos.private_disk import CannotMount, PrivateDisk, private_disk
@@ -19,11 +21,17 @@ from tests.faults.own_cluster import ROOT, OwnCluster
 LEASE_SECONDS = 3.0
 _PLANTED_SITE = Path(__file__).parent / "planted_site"
 _WORKERS, _SLOTS = 2, 2
-_READ_AHEAD = 10  # of one slot: 0.05 s of work, and the shortest task takes 0.01 s and more
+
+
+class Staging(Struct, frozen=True):
+    """A queue of our own, while it runs."""
+
+    cluster: OwnCluster
+    target: Target
 
 
 @contextmanager
-def staging(store: str, wide: bool, planted: str = "") -> Iterator[Target]:
+def staging(store: str, wide: bool, planted: str = "") -> Iterator[Staging]:
     """A running queue on "sqlite" or "postgres".
 
     Args:
@@ -51,10 +59,11 @@ def staging(store: str, wide: bool, planted: str = "") -> Iterator[Target]:
             **blows,
         }
         kept = {kind: blow for kind, blow in all_blows.items() if wide or kind not in WIDE}
-        yield Target(
-            name, cluster.url, "default", LEASE_SECONDS, _WORKERS * _SLOTS * (1 + _READ_AHEAD),
+        target = Target(
+            name, cluster.url, "default", LEASE_SECONDS, most_leases(_WORKERS * _SLOTS),
             kept, Path(tempfile.gettempdir()) / "tq-chaos-kept",
         )  # fmt: skip
+        yield Staging(cluster, target)
 
 
 def _pool() -> dict[str, object]:

@@ -4,11 +4,16 @@
 """
 
 import asyncio
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from cluster.chaos.campaign import Campaign
+from cluster.chaos.plan import FaultKind
+from cluster.chaos.report import CampaignReport
 from tests.chaos.staging import staging
+from tests.faults.own_cluster import OwnCluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
@@ -18,12 +23,25 @@ _SEEDS = {"sqlite": (14, 21), "postgres": (3, 21)}
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
-def test_no_promise_breaks_under_seeded_faults(store: str) -> None:
-    with staging(store, wide=False) as target:
-        campaign = Campaign(target, _LOAD_SECONDS, print)
+def test_no_promise_breaks_under_seeded_faults(store: str, tmp_path: Path) -> None:
+    with staging(store, wide=False) as made:
+        campaign = Campaign(made.target, _LOAD_SECONDS, print)
         report = asyncio.run(campaign.run(_SEEDS[store]))
-    assert not report.broken, report.summary()
-    # The test would be worth nothing if the faults had missed, or nothing had run under them.
-    assert sum(bool(hit.victim) for s in report.schedules for hit in s.hits) >= 6
-    assert {end for s in report.schedules for end in s.ends} <= {"COMPLETED", "CANCELLED"}
-    assert all(s.counts["accepted"] > 20 for s in report.schedules)
+        assert not report.broken, report.summary()
+        # The test would be worth nothing if the faults had missed, or nothing had run under them.
+        missed = [hit for s in report.schedules for hit in s.hits if not hit.victim]
+        assert not missed
+        assert {end for s in report.schedules for end in s.ends} <= {"COMPLETED", "CANCELLED"}
+        assert all(s.counts["accepted"] > 20 for s in report.schedules)
+        _check_command(made.cluster, tmp_path / "report.json")
+
+
+def _check_command(cluster: OwnCluster, file: Path) -> None:
+    """The same, as a person has it done to a queue of their own."""
+    options = ("--kill", "executor", "--seed", "5", "--schedules", "1", "--seconds", "1")
+    done = cluster.run("chaos", *options, "--json", str(file))
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "seed 5: executor at" in done.stdout and "violations: 0" in done.stdout
+    (schedule,) = msgspec.json.decode(file.read_bytes(), type=CampaignReport).schedules
+    assert {hit.fault.kind for hit in schedule.hits} == {FaultKind.EXECUTOR}
+    assert schedule.closed and schedule.counts["accepted"] > 0
