@@ -8,17 +8,17 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from cluster.chaos.blows import Blow
+from cluster.chaos.judge import Judge
 from cluster.chaos.load import Load, Where
 from cluster.chaos.plan import Fault, FaultKind, Plan, plan_of
 from cluster.chaos.report import CampaignReport, Hit, ScheduleReport, counts_of, ends_of
 from task_queue import AsyncClient
 from task_queue.clock import SystemClock
 from task_queue.errors import QueueUnreachable, RequestRefused, TaskQueueError
-from task_queue.history import Bounds, Ledger, Record, check_history
+from task_queue.history import Bounds
 from task_queue.history.ledger_task import LEDGER_TASK
 
 _HEALTHY_SECONDS = 90.0
@@ -60,7 +60,7 @@ class Campaign:
         self._load_seconds = load_seconds
         self._say = say
         self._clock = SystemClock()
-        self._seen: list[tuple[Path, list[Record], Bounds]] = []
+        self._judge = Judge()
 
     async def run(self, seeds: Iterable[int]) -> CampaignReport:
         """Run the seeds, then look once more for what began late.
@@ -78,7 +78,7 @@ class Campaign:
                 )
                 self.report.schedules.append(await self._live_through(client, plan))
                 self._say(str(self.report.schedules[-1]))
-        self._look_for_late_starts()
+        self.report.late_violations = self._judge.look_again()
         return self.report
 
     async def _live_through(self, client: AsyncClient, plan: Plan) -> ScheduleReport:
@@ -95,13 +95,7 @@ class Campaign:
         finally:
             strike.cancel()
         bounds = Bounds(self._target.most_leases, _NO_ORDER_SECONDS if plan.faults else 0.0)
-        history = _history(load.records, ledger)
-        violations = check_history(history, bounds)
-        self._seen.append((ledger, load.records, bounds))
-        if violations or not load.closed:
-            ledger.with_suffix(".history").write_bytes(
-                b"\n".join(map(msgspec.json.encode, history))
-            )
+        history, violations = self._judge.judge(ledger, load.records, bounds)
         return ScheduleReport(
             plan, self._clock.monotonic() - began, hits, counts_of(history), ends_of(history),
             dict(load.answers), violations, load.closed,
@@ -114,18 +108,6 @@ class Campaign:
     async def _strike(self, fault: Fault) -> Hit:
         await asyncio.sleep(fault.at)
         return Hit(fault, await asyncio.to_thread(self._target.blows[fault.kind], fault))
-
-    def _look_for_late_starts(self) -> None:
-        """What began after its schedule was judged: the ledgers are read once more."""
-        known = [
-            violation for schedule in self.report.schedules for violation in schedule.violations
-        ]
-        for ledger, records, bounds in self._seen:
-            found = check_history(_history(records, ledger), bounds)
-            late = [violation for violation in found if violation not in known]
-            self.report.late_violations += late
-            if not found:
-                ledger.unlink()
 
     # ---- the queue -------------------------------------------------------------------------
 
@@ -153,8 +135,3 @@ class Campaign:
                 "task_modules of the pool that is to be tried, and roll it out with "
                 "'python -m cluster up'"
             )
-
-
-def _history(records: list[Record], ledger: Path) -> list[Record]:
-    """What clients and tasks saw, in the order of one clock."""
-    return sorted([*records, *Ledger(ledger).read()], key=lambda record: record.at)

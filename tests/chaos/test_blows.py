@@ -82,7 +82,10 @@ def test_a_pause_stops_for_its_time_and_lets_go_on(
     assert not _ended(scheduler)
 
 
-def test_what_is_not_there_is_not_hit(blows: dict[FaultKind, Blow]) -> None:
+def test_what_is_not_there_is_not_hit(
+    blows: dict[FaultKind, Blow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.chaos.blows._VICTIM_SECONDS", 0.1)
     assert blows[FaultKind.REPLICA](Fault(0.0, FaultKind.REPLICA, 0, 0.0)) == ""
 
 
