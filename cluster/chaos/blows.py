@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import psutil
 
@@ -21,6 +22,8 @@ _PAUSES = (FaultKind.WORKER_PAUSE, FaultKind.SCHEDULER_PAUSE)
 _RAY_PORTS = range(10_002, 20_000)  #: of gRPC, as Ray gives them to its workers
 _VICTIM_SECONDS = 3.0  #: to come back from the blow before
 _LOOK_SECONDS = 0.1
+
+T = TypeVar("T")
 
 
 def process_blows(
@@ -55,33 +58,48 @@ def process_blows(
         up()
         return told and f"{told} and {len(below)} below it"
 
-    def cut_streams(_: Fault) -> str:
+    def cut_streams() -> int:
         schedulers = victims.of(FaultKind.SCHEDULER)
         ports = listening_ports(schedulers) - set(_RAY_PORTS)
-        return _told(cut_connections(schedulers, ports.__contains__))
+        return cut_connections(schedulers, ports.__contains__)
 
-    def cut_clients(_: Fault) -> str:
-        return _told(cut_connections(victims.all(), lambda port: port == http_port))
+    def cut_clients() -> int:
+        return cut_connections(victims.all(), lambda port: port == http_port)
 
-    def cut_database(_: Fault) -> str:
-        return _told(cut_connections(victims.all(), lambda port: port == database_port))
+    def cut_database() -> int:
+        return cut_connections(victims.all(), lambda port: port == database_port)
 
     blows: dict[FaultKind, Blow] = dict.fromkeys(_KILLS, kill)
     blows |= dict.fromkeys(_PAUSES, pause) | dict.fromkeys(WIDE, take_down)
-    blows |= {FaultKind.STREAMS: cut_streams, FaultKind.CLIENTS: cut_clients}
+    blows |= {FaultKind.STREAMS: _insisting(cut_streams)}
+    blows |= {FaultKind.CLIENTS: _insisting(cut_clients)}
     if database_port is not None:
-        blows[FaultKind.DATABASE_CONNECTIONS] = cut_database
+        blows[FaultKind.DATABASE_CONNECTIONS] = _insisting(cut_database)
     return blows
 
 
 def _picked(victims: Victims, fault: Fault) -> psutil.Process | None:
-    """The one that the plan picked among those there are; waits a little for one to be there."""
+    """The one that the plan picked among those there are."""
+    found = _some(lambda: victims.of(fault.kind))
+    return found[fault.pick % len(found)] if found else None
+
+
+def _insisting(cut: Callable[[], int]) -> Blow:
+    """Cuts what there is as soon as there is something."""
+
+    def blow(_: Fault) -> str:
+        count = _some(cut)
+        return f"{count} connections" if count else ""
+
+    return blow
+
+
+def _some(look: Callable[[], T]) -> T:
+    """What there is to hit, given a little time to come back from the blow before."""
     deadline = time.monotonic() + _VICTIM_SECONDS
-    while not (found := victims.of(fault.kind)):
-        if time.monotonic() > deadline:
-            return None
+    while not (found := look()) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-    return found[fault.pick % len(found)]
+    return found
 
 
 def _below(process: psutil.Process | None) -> list[psutil.Process]:
@@ -100,7 +118,3 @@ def _send(process: psutil.Process | None, number: signal.Signals) -> str:
     except psutil.NoSuchProcess:
         return ""
     return ""
-
-
-def _told(cut: int) -> str:
-    return f"{cut} connections" if cut else ""

@@ -8,6 +8,7 @@ import ctypes
 import os
 import socket
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import psutil
 
@@ -31,11 +32,7 @@ def cut_connections(
     """
     cut = 0
     for process in processes:
-        try:
-            connections = process.net_connections("tcp")
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        for connection in connections:
+        for connection in _connections_of(process):
             if connection.status != psutil.CONN_ESTABLISHED or not connection.raddr:
                 continue
             if port_is_meant(connection.laddr.port) or port_is_meant(connection.raddr.port):
@@ -48,9 +45,17 @@ def listening_ports(processes: Iterable[psutil.Process]) -> set[int]:
     return {
         connection.laddr.port
         for process in processes
-        for connection in process.net_connections("tcp")
+        for connection in _connections_of(process)
         if connection.status == psutil.CONN_LISTEN
     }
+
+
+def _connections_of(process: psutil.Process) -> list[Any]:
+    """None of a process that has ended, or is somebody else's."""
+    try:
+        return process.net_connections("tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
 
 
 def _shut(pid: int, number: int) -> bool:

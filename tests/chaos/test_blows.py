@@ -165,3 +165,26 @@ def test_a_stopped_process_is_killed_all_the_same(
     supervisor.send_signal(signal.SIGSTOP)
     blows[FaultKind.SUPERVISOR](Fault(0.0, FaultKind.SUPERVISOR, 0, 0.0))
     until(lambda: _ended(supervisor), 10.0, "it to end")
+
+
+def test_a_cut_waits_for_what_is_just_coming_back(start: Start) -> None:
+    record = HeadRecord(_ID, "127.0.0.1:1", "/nowhere")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        blow = process_blows(Victims(lambda: record), port, None, lambda: None)[FaultKind.CLIENTS]
+        told: list[str] = []
+        fault = Fault(0.0, FaultKind.CLIENTS, 0, 0.0)
+        thread = threading.Thread(target=lambda: told.append(blow(fault)))
+        thread.start()
+        client = subprocess.Popen(
+            [sys.executable, "-c", _CONNECT.format(port=port)], env={**os.environ, CLUSTER_ID: _ID}
+        )
+        try:
+            end, _ = server.accept()
+            thread.join()
+            assert told == ["1 connections"]
+            assert end.recv(1) == b""
+            end.close()
+        finally:
+            client.kill()
+            client.wait()
