@@ -18,7 +18,7 @@ from task_queue.settings import Settings
 _ROOT = Path(__file__).resolve().parents[2]
 _POSTGRES_PORT = 5432
 _UP_SECONDS = 240
-_ELSEWHERE = (FaultKind.POSTGRES, FaultKind.DISK)
+_ELSEWHERE = (FaultKind.POSTGRES, FaultKind.DISK, FaultKind.GCS_RESTART)
 
 
 def own_target(

@@ -23,6 +23,7 @@ class FaultKind(StrEnum):
     RAYLET = "raylet"  #: kill -9 of Ray's raylet and all below it, then `up`
     GCS = "gcs"  #: kill -9 of Ray's GCS, then `up`
     POSTGRES = "postgres"  #: kill -9 of the whole server, and its start a while later
+    GCS_RESTART = "gcs-restart"  #: kill -9 of a GCS that keeps its tables, and its start
     DISK = "disk"  #: no byte is left on the disk of the SQLite store, for a while
 
 
@@ -92,6 +93,6 @@ def plan_of(
 def _seconds(random: Random, kind: FaultKind, lease_seconds: float) -> float:
     if kind in (FaultKind.WORKER_PAUSE, FaultKind.SCHEDULER_PAUSE):
         return round(lease_seconds * random.uniform(*_PAUSE_LEASES), 3)
-    if kind in (FaultKind.POSTGRES, FaultKind.DISK, *WIDE):
+    if kind in (FaultKind.POSTGRES, FaultKind.DISK, FaultKind.GCS_RESTART, *WIDE):
         return round(random.uniform(*_OUTAGE_SECONDS), 3)
     return 0.0

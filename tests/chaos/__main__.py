@@ -24,9 +24,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--keep-gcs", action="store_true",
+        help="Ray's GCS keeps its tables: it is killed and started again with them",
+    )  # fmt: skip
     parser.add_argument("--planted", choices=list(PLANTED), default="", help="a bug to be found")
     wanted = parser.parse_args()
-    with staging(wanted.store, not wanted.planted, wanted.planted) as made:
+    wide = not (wanted.planted or wanted.keep_gcs)
+    with staging(wanted.store, wide, wanted.keep_gcs, wanted.planted) as made:
         campaign = Campaign(made.target, wanted.seconds, lambda line: print(line, flush=True))
         try:
             asyncio.run(campaign.run(range(wanted.first, wanted.first + wanted.schedules)))

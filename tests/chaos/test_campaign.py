@@ -24,7 +24,7 @@ _SEEDS = {"sqlite": (14, 21), "postgres": (3, 21)}
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 def test_no_promise_breaks_under_seeded_faults(store: str, tmp_path: Path) -> None:
-    with staging(store, wide=False) as made:
+    with staging(store) as made:
         campaign = Campaign(made.target, _LOAD_SECONDS, print)
         report = asyncio.run(campaign.run(_SEEDS[store]))
         assert not report.broken, report.summary()
