@@ -75,7 +75,8 @@ class Load:
                 await self._ask_again()
             self.closed = True
         except TimeoutError:
-            self.answers["not over in time"] += len(self._accepted) - len(self._over)
+            self.answers["tasks not over in time"] = len(self._accepted) - len(self._over)
+            self.answers["submits not answered in time"] = sum(not sent.done() for sent in submits)
         finally:
             for task in (watcher, *submits):
                 task.cancel()
