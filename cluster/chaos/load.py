@@ -78,9 +78,7 @@ class Load:
             self.answers["tasks not over in time"] = len(self._accepted) - len(self._over)
             self.answers["submits not answered in time"] = sum(not sent.done() for sent in submits)
         finally:
-            for task in (watcher, *submits):
-                task.cancel()
-            await asyncio.gather(watcher, *submits, return_exceptions=True)
+            await _end([watcher, *submits])
 
     # ---- submits and cancels ---------------------------------------------------------------
 
@@ -195,3 +193,12 @@ class Load:
 
     def _tell(self, kind: Kind, task_id: str, **fields: Any) -> None:
         self.records.append(Record(self._clock.monotonic(), kind, task_id, **fields))
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel what still runs, and raise what one of them failed with."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cluster.chaos.load import Load, Where
 from cluster.chaos.plan import Plan
 from task_queue import AsyncClient
@@ -115,3 +117,22 @@ def test_a_task_that_the_queue_has_forgotten_hides_no_other(tmp_path: Path) -> N
     load = _run(client, tmp_path, close_seconds=1.0)
     violations = check_history(_history(load, tmp_path), _NO_ORDER)
     assert [violation.rule for violation in violations] == ["lost"]
+
+
+class _Broken:
+    """A client that fails in a way that no queue should make it fail."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    def as_completed(self, handles: list[Any], timeout: float) -> Any:
+        raise ZeroDivisionError
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_a_fault_of_the_load_itself_is_not_taken_for_one_of_the_queue(tmp_path: Path) -> None:
+    client: Any = _Broken(InMemoryQueue(inline=True).async_client())
+    with pytest.raises(ZeroDivisionError):
+        _run(client, tmp_path, close_seconds=0.5)
