@@ -1,11 +1,13 @@
-"""`python -m cluster up|down|status|url|migrate|backup CONFIG`: the operator's command line."""
+"""`python -m cluster COMMAND CONFIG`: the operator's command line; --help lists the commands."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import click
+import msgspec
 
 from cluster.api_url import api_url
 from cluster.backup import backup_store
@@ -89,6 +91,35 @@ def backup(config: Path, file: Path) -> None:
     """Copy the SQLite store of CONFIG to FILE, which must be new, while the queue runs."""
     backup_store(_load(config), file)
     click.echo(f"written to {file}")
+
+
+@main.command()
+@_CONFIG
+@click.option("--kill", required=True, help="What may be hit, as in worker,scheduler,streams.")
+@click.option("--seed", default=0, help="Of the first schedule; the next one has the next.")
+@click.option("--schedules", default=10, type=click.IntRange(min=1))
+@click.option("--seconds", default=6.0, type=click.FloatRange(min=1.0), help="Load per schedule.")
+@click.option("--queue", default="default", help="To which the load is submitted.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Write the report here too.")
+def chaos(
+    config: Path, kill: str, seed: int, schedules: int, seconds: float, queue: str,
+    file: Path | None,
+) -> None:  # fmt: skip
+    """Break a STAGING queue of CONFIG on purpose, and check that it keeps its promises.
+
+    Only processes that `up` has started here are hit, and only the kinds that --kill names. What
+    runs on the queue besides is hit with it. Exit code 1 if a promise was broken.
+    """
+    from cluster.chaos.campaign import Campaign  # noqa: PLC0415  no other command needs it
+    from cluster.chaos.own_target import kinds_of, own_target  # noqa: PLC0415
+
+    kinds = kinds_of(kill)
+    campaign = Campaign(own_target(_load(config), config, kinds, queue), seconds, click.echo)
+    report = asyncio.run(campaign.run(range(seed, seed + schedules)))
+    click.echo(report.summary())
+    if file is not None:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    sys.exit(1 if report.broken else 0)
 
 
 def _load(config: Path) -> Settings:

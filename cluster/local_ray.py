@@ -142,6 +142,17 @@ def cluster_processes(cluster_id: str, session_folder: str = "") -> list[psutil.
     return list(found.values())
 
 
+def has_raylet(cluster_id: str, session_folder: str = "") -> bool:
+    """Whether the head's node lives, and not only its GCS."""
+    for process in cluster_processes(cluster_id, session_folder):
+        try:
+            if process.name() == "raylet" and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            continue
+    return False
+
+
 def end_cluster_processes(cluster_id: str, session_folder: str = "") -> int:
     """SIGTERM, then SIGKILL what is left. Returns how many processes there were."""
     processes = cluster_processes(cluster_id, session_folder)

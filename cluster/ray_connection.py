@@ -13,6 +13,7 @@ from cluster.local_ray import (
     CLUSTER_ID,
     end_cluster_processes,
     haproxy_folder,
+    has_raylet,
     head_environment,
     port_is_taken,
     start_head,
@@ -57,6 +58,8 @@ def find(settings: Settings) -> bool:
     record = read_record(record_path(settings.http.port))
     if record is None or not record.address or not port_is_taken(*_host_port(record.address)):
         return False
+    if not has_raylet(record.cluster_id, record.session_folder):
+        return False  # a GCS alone lets whoever joins wait for a minute
     os.environ[CLUSTER_ID] = record.cluster_id
     return _init(record.address, settings)
 

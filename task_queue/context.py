@@ -48,7 +48,10 @@ class TaskContext:
 
     @property
     def attempt(self) -> int:
-        """Which attempt this is, from 1; those cut short by a lost worker or a drain count too."""
+        """Which attempt this is, from 1; those cut short by a lost worker or a drain count too.
+
+        No two have the same. Some may be missing: what a lost worker held counts as begun.
+        """
         return self._lease.attempt - self._lease.unstarted
 
     @property

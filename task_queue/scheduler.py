@@ -327,11 +327,11 @@ class Scheduler:
         self._turn_is_due = False
         machine, store = self._machine, self._store
         if machine is None or store is None:
-            inbox, self._inbox = self._inbox, []
-            self._fail(inbox, SchedulerUnavailable("the store does not answer; try again shortly"))
+            away = SchedulerUnavailable("the store does not answer; try again shortly")
+            self._fail(self._take_inbox(), away)
             return
         self._look_at_clock()
-        inbox, self._inbox = self._inbox, []
+        inbox = self._take_inbox()
         refused = machine.refused_reports
         try:
             pages = read_pages(machine, store)
@@ -351,6 +351,10 @@ class Scheduler:
             self._arm_timer(machine)
             if pages_wanted(machine):
                 self._want_turn()
+
+    def _take_inbox(self) -> list[tuple[Event, asyncio.Future[Answer]]]:
+        inbox, self._inbox = self._inbox, []
+        return inbox
 
     def _look_at_clock(self) -> None:
         """What was sent while this process was stopped is still on its way: nobody is to blame."""
@@ -454,7 +458,17 @@ class Scheduler:
         try:
             return question(self._store)
         except StoreError as error:
+            self._start_over_if_away(self._store)
             raise SchedulerUnavailable(str(error)) from error
+
+    def _start_over_if_away(self, store: Store) -> None:
+        """After a question that failed: no turn may come that would find out."""
+        try:
+            store.check_writable()
+        except StaleEpoch as error:
+            self._give_up(self._take_inbox(), error)
+        except StoreError as error:
+            self._start_over(self._take_inbox(), error)
 
     def _dead_letters(self, query: TaskQuery, limit: int) -> list[Task]:
         """Matching tasks of the dead-letter queue, whole."""

@@ -7,10 +7,12 @@ module knows nothing about tasks or endpoints.
 
 What is sent again, for at most `retry_seconds` in all:
 
-- a request whose connection could not be made: it never left;
+- a request whose connection could not be made: it never left; nor did one that Ray Serve's proxy
+  answers with its own 404, because the queue behind it is still being started;
 - one answered with 429 or 503: by contract nothing was accepted;
 - one that may have been carried out (the connection broke before the answer, a proxy gave up
-  waiting) only if doing it twice does no harm: reads, and submits with an idempotency key.
+  waiting) only if doing it twice does no harm: reads, and submits with an idempotency key. Ray
+  Serve's proxy says 500 where others say 502 or 504; the queue's own 500 is a problem document.
 """
 
 import os
@@ -33,6 +35,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
+_SERVE_KNOWS_NO_PATH = b"/-/routes for available routes"
 
 _ERRORS: dict[int, type[errors.RequestRefused]] = {
     400: errors.InvalidRequest,
@@ -152,7 +155,10 @@ class Exchange:
         """Raise the error that a reply means."""
         if isinstance(reply, HttpFailure):
             raise errors.QueueUnreachable(self._unreachable(request, reply.reason, reply.sent))
-        if reply.status in (502, 504):
+        if _has_no_queue_behind(reply):
+            reason = "Ray Serve is there, and no task queue behind it yet"
+            raise errors.QueueUnreachable(self._unreachable(request, reason, sent=False))
+        if _is_from_a_proxy(reply):
             reason = f"a proxy answered HTTP {reply.status}"
             raise errors.QueueUnreachable(self._unreachable(request, reason, sent=True))
         kind = _ERRORS.get(reply.status, errors.RequestRefused)
@@ -208,8 +214,27 @@ def backoff_seconds(attempt: int, reply: HttpResponse | HttpFailure | None = Non
 
 def _may_be_sent_again(request: HttpRequest, reply: HttpResponse | HttpFailure) -> bool:
     if isinstance(reply, HttpResponse):
-        return reply.status in (429, 503) or (reply.status in (502, 504) and request.repeatable)
+        if reply.status in (429, 503) or _has_no_queue_behind(reply):
+            return True
+        return _is_from_a_proxy(reply) and request.repeatable
     return request.repeatable or not reply.sent
+
+
+def _has_no_queue_behind(reply: HttpResponse) -> bool:
+    """It is what Ray Serve's proxy says to a path that no application has; the queue's own 404 is a
+    problem document."""
+    return reply.status == httpx.codes.NOT_FOUND and _SERVE_KNOWS_NO_PATH in reply.body
+
+
+def _is_from_a_proxy(reply: HttpResponse) -> bool:
+    """It could not reach the queue, or lost it before the answer."""
+    if reply.status != httpx.codes.INTERNAL_SERVER_ERROR:
+        return reply.status in (502, 504)
+    try:
+        msgspec.json.decode(reply.body, type=Problem)
+    except msgspec.DecodeError:
+        return True
+    return False
 
 
 def build(

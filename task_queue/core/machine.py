@@ -358,9 +358,10 @@ class QueueMachine:
     def _lose(self, worker: WorkerState, cause: str, now: float, fx: Effects) -> None:
         """Void the leases of a worker that is gone.
 
-        At most as many leases as it has slots can have run. Its oldest ones count a death, all
-        others go back as read-ahead. A later lease of higher priority may have overtaken an
-        older one inside the worker; then the death is counted for the older one.
+        At most as many leases as it has slots ran when it was lost. Its oldest ones count a death,
+        all others go back as read-ahead. A later lease of higher priority may have overtaken an
+        older one inside the worker; then the death is counted for the older one. Before that, any
+        of them may have run to an end that the worker could not tell.
         """
         error = TaskError("WorkerLost", f"worker {worker.info.worker_id} was lost: {cause}")
         for place, task in enumerate(list(worker.held.values())):
@@ -370,7 +371,7 @@ class QueueMachine:
             elif place < worker.info.slots:
                 self.book.survive_death(task, error, self.rules.max_deaths, now, fx)
             else:
-                self.book.release(task, now, fx)
+                self.book.take_back(task, now, fx)
         worker.info.status = WorkerStatus.LOST
         self._forget(worker, cause, now, fx)
 

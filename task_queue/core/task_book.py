@@ -293,6 +293,11 @@ class TaskBook:
             self.note(task, "attempt_released", now, fx, report)
         else:
             task.unstarted += 1
+        self.take_back(task, now, fx)
+
+    def take_back(self, task: Task, now: float, fx: Effects) -> None:
+        """As `release`, of a worker that can tell nobody whether the task had begun: the number of
+        the attempt is used up, so that no two that ran have the same."""
         task.status = next_status(task.spec.id, task.status, Happening.RELEASE)
         task.worker_id = task.claimed_at = task.started_at = None
         self._filled[task.spec.queue] = line = self.line(task.spec.queue)

@@ -78,6 +78,17 @@ def test_a_refused_connection_is_tried_again_for_thirty_seconds(
     assert "python -m cluster up" in message and "TASK_QUEUE_URL" in message
 
 
+def test_a_queue_that_is_still_being_started_is_waited_for(api: FakeApi, client: Client) -> None:
+    said = "Path '/api/v1/tasks' not found. Ping http://.../-/routes for available routes."
+    api.troubles = [httpx.Response(404, text=said)] * 3
+    client.submit("a.task")
+    assert len(api.tasks) == 1
+
+    api.troubles = [httpx.Response(404, text=said)] * 1000
+    with pytest.raises(errors.QueueUnreachable, match="no task queue behind it yet"):
+        client.submit("a.task")
+
+
 def test_a_connection_that_comes_back_is_used(api: FakeApi, client: Client) -> None:
     api.troubles = [REFUSED, httpx.ConnectTimeout("slow")]
     client.submit("a.task")
@@ -105,9 +116,11 @@ def test_reads_are_repeated(api: FakeApi, client: Client) -> None:
     assert client.status(task_id) == "COMPLETED"
     api.troubles = [httpx.RemoteProtocolError("server went away")]
     assert client.result(task_id) == []
+    api.troubles = [httpx.Response(500, text="Internal Server Error")]  # Ray Serve's proxy
+    assert client.status(task_id) == "COMPLETED"
 
 
-@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("status", [500, 502, 504])
 def test_a_proxy_that_gave_up_leaves_a_submit_unknown(
     api: FakeApi, client: Client, status: int
 ) -> None:

@@ -9,7 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.local_ray import CLUSTER_ID, cluster_processes, end_cluster_processes
+from cluster.local_ray import (
+    CLUSTER_ID,
+    cluster_processes,
+    end_cluster_processes,
+    has_raylet,
+)
 from tests.until import until
 
 _ID = f"test-{os.getpid()}"
@@ -60,3 +65,18 @@ def test_an_orphan_belongs_by_the_log_that_it_writes(
         20.0, "the agent to be found",
     )  # fmt: skip
     assert cluster_processes(_ID) == []
+
+
+def test_a_head_without_its_raylet_is_told_from_a_whole_one(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    environment = {**os.environ, CLUSTER_ID: _ID}
+    for name in ("gcs_server", "raylet"):
+        (tmp_path / name).symlink_to("/bin/sleep")
+        started.append(_start(str(tmp_path / name), "300", env=environment))
+    until(lambda: has_raylet(_ID), 20.0, "the raylet")
+    raylet = started[-1]
+    raylet.kill()
+    raylet.wait()
+    assert len(cluster_processes(_ID)) == 1
+    assert not has_raylet(_ID)

@@ -194,7 +194,8 @@ def test_what_a_lost_worker_had_only_read_ahead_counts_no_death(machine: DrivenM
     machine.handle(ev.WorkerLost("w1", "a", "process died"))
     assert [machine.tasks[i].deaths for i in ids] == [1, 1, 0, 0, 0]
     assert [machine.status(i) for i in ids] == [Status.RETRYING] * 2 + [Status.QUEUED] * 3
-    assert [machine.tasks[i].attempt_shown for i in ids] == [1, 1, 0, 0, 0]
+    # Each of them may have begun all the same: the number of its attempt is not given out again.
+    assert [machine.tasks[i].attempt_shown for i in ids] == [1] * 5
 
 
 def test_a_lease_moves_up_when_one_before_it_ends(machine: DrivenMachine) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -54,3 +55,25 @@ async def _outage(server: PrivatePostgres) -> None:
         assert statuses == [Status.COMPLETED] * 3 + [Status.QUEUED]
         assert {t.kind: t.count for t in reader.tallies()} == {"submitted": 4, "completed": 3}
         reader.close()
+
+
+def test_a_queue_at_rest_comes_back_when_only_submits_with_keys_arrive(
+    start_postgres: Callable[[], PrivatePostgres],
+) -> None:
+    """They ask the store first, so that no turn finds out that it is away."""
+    asyncio.run(_only_keys(start_postgres()))
+
+
+async def _only_keys(server: PrivatePostgres) -> None:
+    async with local_scheduler(lambda: open_store(server.url)) as scheduler:
+        spec = task_spec(idempotency_key="order-7")
+        server.kill()
+        with pytest.raises(SchedulerUnavailable):
+            await scheduler.submit([spec])
+        server.start()
+        async with asyncio.timeout(30):
+            while True:
+                with suppress(SchedulerUnavailable):
+                    assert await scheduler.submit([spec]) == Accepted([spec.id])
+                    return
+                await asyncio.sleep(0.05)

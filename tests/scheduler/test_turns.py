@@ -1,6 +1,7 @@
 """Turns: what shares one, what is answered when, and what happens if one fails."""
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
@@ -291,3 +292,53 @@ async def test_a_store_that_cannot_be_written_is_away_until_it_can(
         await scheduler.read()
     await scheduler.started()
     assert await hall.submit(scheduler)
+
+
+async def _cannot_say_keys(hall: Hall) -> Scheduler:
+    """A scheduler with a pull open, whose store can do all but say which keys it knows."""
+
+    def fails(ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
+        raise store_failure()
+
+    def deaf() -> Store:
+        store = hall.data.connect()
+        store.known = fails  # type: ignore[method-assign]
+        return store
+
+    hall.open_store = deaf
+    scheduler = await hall.started()
+    await hall.register(scheduler)
+    return scheduler
+
+
+async def test_a_question_that_fails_of_a_store_that_works_costs_nothing_else(hall: Hall) -> None:
+    scheduler = await _cannot_say_keys(hall)
+    pull = background(scheduler.pull(hall.pull_event()))
+    await quiet()
+    with pytest.raises(SchedulerUnavailable, match="disk is full"):
+        await scheduler.submit([task_spec(idempotency_key="a")])
+    task_id = await hall.submit(scheduler)
+    assert leased(await pull) == [task_id]
+    assert hall.troubles == []
+
+
+async def test_a_question_to_a_store_that_is_away_has_it_loaded_anew(hall: Hall) -> None:
+    scheduler = await _cannot_say_keys(hall)
+    pull = background(scheduler.pull(hall.pull_event()))
+    await quiet()
+    hall.failures = [store_failure()]
+    with pytest.raises(SchedulerUnavailable):
+        await scheduler.submit([task_spec(idempotency_key="a")])
+    with pytest.raises(SchedulerUnavailable, match="nothing was saved"):
+        await pull
+    assert len(hall.troubles) == 1
+    await scheduler.started()
+    await hall.submit(scheduler)
+
+
+async def test_a_question_that_fails_because_it_was_replaced_ends_it(hall: Hall) -> None:
+    scheduler = await _cannot_say_keys(hall)
+    await hall.started()
+    with pytest.raises(SchedulerUnavailable):
+        await scheduler.submit([task_spec(idempotency_key="a")])
+    assert hall.dethroned == 1

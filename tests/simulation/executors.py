@@ -120,7 +120,7 @@ class SimulatedExecutors:
         elif dice < self.plan.executor_dies + self.plan.attempt_fails:
             self._report(lease, started, Outcome.FAILED)
         else:
-            result = f'"{lease.task_id}:{lease.attempt}"'
+            result = f'"{lease.task_id}:{lease.attempt - lease.unstarted}"'
             self._tell(Kind.FINISHED, lease, result)
             self._report(lease, started, Outcome.SUCCEEDED, result.encode())
         self._fill()

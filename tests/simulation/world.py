@@ -235,7 +235,8 @@ class World:
 
     def _make_executors(self, worker: str) -> SimulatedExecutors:
         def tell(kind: Kind, lease: Lease, result: str) -> None:
-            self._tell(kind, lease.task_id, attempt=lease.attempt, worker=worker, result=result)
+            attempt = lease.attempt - lease.unstarted  # as the task itself is told
+            self._tell(kind, lease.task_id, attempt=attempt, worker=worker, result=result)
 
         plan = self._executors[0].plan if self._executors else self._plan
         self._executors.append(SimulatedExecutors(plan, self._random, tell))

@@ -1,0 +1,47 @@
+"""`python -m tests.chaos --store sqlite|postgres [--schedules N] [--first S]`: a fault campaign.
+
+It starts a queue of its own, breaks it in every way that it knows, and prints what came of it. A
+seed that breaks a promise is printed with the proof; `--schedules 1 --first SEED` replays its plan.
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+
+from cluster.chaos.campaign import Campaign
+from tests.chaos.staging import staging
+from tests.simulation.planted import PLANTED
+
+
+def main() -> int:
+    """Run the campaign; 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--store", choices=["sqlite", "postgres"], required=True)
+    parser.add_argument("--schedules", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--keep-gcs", action="store_true",
+        help="Ray's GCS keeps its tables: it is killed and started again with them",
+    )  # fmt: skip
+    parser.add_argument("--planted", choices=list(PLANTED), default="", help="a bug to be found")
+    wanted = parser.parse_args()
+    wide = not (wanted.planted or wanted.keep_gcs)
+    with staging(wanted.store, wide, wanted.keep_gcs, wanted.planted) as made:
+        campaign = Campaign(made.target, wanted.seconds, lambda line: print(line, flush=True))
+        try:
+            asyncio.run(campaign.run(range(wanted.first, wanted.first + wanted.schedules)))
+        finally:
+            if wanted.json:
+                document = msgspec.json.encode(campaign.report)
+                wanted.json.write_bytes(msgspec.json.format(document))
+    print(campaign.report.summary())
+    return 1 if campaign.report.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
