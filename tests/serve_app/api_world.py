@@ -1,18 +1,30 @@
 """A whole queue without Ray and sockets: store, scheduler, API, a client, a worker's voice."""
 
-from collections.abc import Callable
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 from msgspec import Struct
 
+from serve_app.api import build_api
+from serve_app.api_context import ReadRedis
 from task_queue.core.events import WorkerPulled, WorkerRegistered
+from task_queue.core.invariants import check_invariants
+from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome
 from task_queue.core.task import Lease, Report, TaskError
 from task_queue.core.worker import WorkerInfo
-from task_queue.scheduler import Scheduler
-from task_queue.store.protocol import Store
+from task_queue.ids import new_task_id
+from task_queue.next_firing import next_firing
+from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.settings import HttpSettings, LimitSettings, PoolSettings, Settings
+from task_queue.store import open_reader, open_store
+from task_queue.store.memory import MemoryStore
+from task_queue.store.protocol import Reader, Store
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskFunction, TaskOptions
 from task_queue.testing import FakeClock
@@ -128,3 +140,54 @@ def problem(answer: httpx.Response, status: int) -> str:
     assert body["title"]
     detail: str = body["detail"]
     return detail
+
+
+@asynccontextmanager
+async def open_world(
+    kind: str,
+    folder: Path,
+    *,
+    http: dict[str, Any] | None = None,
+    limits: dict[str, Any] | None = None,
+    rules: Rules | None = None,
+    scheduler: Callable[[Scheduler], Any] = lambda real: real,
+    reader: Callable[[Reader], Any] = lambda real: real,
+    read_redis: ReadRedis | None = None,
+) -> AsyncIterator[World]:
+    """A world of a store in memory or, if `kind` is so, of SQLite.
+
+    `scheduler` and `reader` may put something between the API and the real ones.
+    """
+    clock = FakeClock()
+    memory = MemoryStore()
+    url = f"sqlite:///{folder / 'queue.db'}"
+    store = memory if kind == "memory" else open_store(url)
+    parts = SchedulerParts(
+        lambda: store, rules or Rules(), clock, new_task_id, random.Random(0).random, next_firing,
+        check=check_invariants,
+    )  # fmt: skip
+    real = Scheduler(parts)
+    await real.started()
+    await real.declare(POOLS, TYPES)
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+
+    settings = Settings(
+        pools={"cpu": PoolSettings()},
+        http=HttpSettings(**(http or {})),
+        limits=LimitSettings(**(limits or {})),
+    )
+    app = build_api(
+        scheduler(real),
+        lambda: reader(memory if kind == "memory" else open_reader(url)),
+        settings, clock, "1.2.3", sleep=sleep, check_seconds=0.2,
+        read_redis=read_redis,
+    )  # fmt: skip
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://queue.test:8000") as client,
+    ):
+        yield World(app, client, real, store, clock)
+    real.stop()
