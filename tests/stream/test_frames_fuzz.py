@@ -1,0 +1,119 @@
+"""Frames and calls of any bytes: whole ones come out as they went in, all else is a clear error."""
+
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors import call_codec
+from task_queue.core.effects import Grant
+from task_queue.core.events import Event, WorkerPulled
+from task_queue.core.status import Outcome
+from task_queue.core.task import Lease, Report, TaskError, TaskSpec
+from task_queue.executor.frames import RunLeases, encode_frame, from_child_reader, to_child_reader
+from task_queue.stream import scheduler_calls
+from task_queue.stream.frame_cutter import LENGTH, FrameCutter, FrameTooLong
+
+_MOST = 200
+
+
+def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
+    """`data` in pieces, cut at these places."""
+    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
+    return [data[a:b] for a, b in pairwise(places)]
+
+
+@given(st.lists(st.binary(max_size=_MOST)), st.lists(st.integers(0, 10_000)))
+def test_frames_come_out_whole_wherever_they_were_cut(
+    payloads: list[bytes], cuts: list[int]
+) -> None:
+    data = b"".join(LENGTH.pack(len(payload)) + payload for payload in payloads)
+    cutter = FrameCutter(_MOST)
+    found = [bytes(frame) for piece in _cut(data, cuts) for frame in cutter.feed(piece)]
+    assert found == payloads
+
+
+@given(st.lists(st.binary(max_size=50)))
+def test_any_bytes_are_frames_or_an_error_and_are_never_kept_beyond_the_limit(
+    pieces: list[bytes],
+) -> None:
+    cutter, fed = FrameCutter(_MOST), 0
+    for piece in pieces:
+        fed += len(piece)
+        try:
+            frames = cutter.feed(piece)
+        except FrameTooLong as error:
+            assert f"{_MOST} are allowed" in str(error)
+            return
+        fed -= sum(len(frame) + LENGTH.size for frame in frames)
+        assert fed <= _MOST + LENGTH.size + len(piece)
+
+
+_DECODERS: dict[str, Any] = {
+    "submitted": scheduler_calls.decode_submitted,
+    "grant": scheduler_calls.decode_grant,
+    "event": call_codec.decode_event,
+    "answer": call_codec.decode_answer,
+    "query": call_codec.decode_query,
+    "catalogue": call_codec.decode_catalogue,
+    "reading": call_codec.decode_reading,
+}
+
+
+@pytest.mark.parametrize("name", list(_DECODERS))
+@given(data=st.binary(max_size=_MOST))
+def test_any_bytes_are_a_message_or_a_decode_error(name: str, data: bytes) -> None:
+    try:
+        _DECODERS[name](data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+
+
+@given(st.binary(max_size=_MOST))
+def test_what_a_child_writes_is_frames_or_an_error(data: bytes) -> None:
+    for reader in (from_child_reader(), to_child_reader()):
+        try:
+            reader.feed(LENGTH.pack(len(data)) + data)
+        except (msgspec.MsgspecError, ValueError):
+            continue
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_FLOAT = st.floats(allow_nan=False)
+_INT = st.integers(0, 2**31)
+_LEASES = st.builds(
+    Lease, _TEXT, _INT, _INT, _TEXT, _TEXT, st.integers(0, 9), st.binary(max_size=30),
+    st.none() | _FLOAT, _INT, _INT, _FLOAT, st.none() | _TEXT, st.none() | _TEXT, _INT,
+)  # fmt: skip
+_REPORTS = st.builds(
+    Report, _TEXT, _INT, st.sampled_from(Outcome), _FLOAT, _FLOAT, st.none() | st.binary(),
+    st.none() | st.builds(TaskError, _TEXT, _TEXT, _TEXT), st.booleans(), st.none() | _FLOAT, _TEXT,
+)  # fmt: skip
+_SPECS = st.builds(
+    TaskSpec, _TEXT, _TEXT, _TEXT, st.integers(0, 9), st.binary(),
+    idempotency_key=st.none() | _TEXT, tags=st.lists(_TEXT, max_size=3).map(tuple),
+    run_at=st.none() | _FLOAT,
+)  # fmt: skip
+
+
+@given(st.lists(_LEASES, max_size=3), _INT)
+def test_leases_travel_exactly(leases: list[Lease], number: int) -> None:
+    grant = Grant("w", "i", number, leases)
+    assert scheduler_calls.decode_grant(scheduler_calls.encode(grant)) == grant
+    frame = RunLeases(number, leases)
+    assert to_child_reader().feed(encode_frame(frame)) == [frame]
+
+
+@given(st.lists(_REPORTS, max_size=3))
+def test_reports_travel_exactly(reports: list[Report]) -> None:
+    event: Event = WorkerPulled("w", "i", 1, 1, reports)
+    assert call_codec.decode_event(call_codec.encode(event)) == event
+
+
+@given(st.lists(_SPECS, max_size=3))
+def test_specs_travel_exactly(specs: list[TaskSpec]) -> None:
+    blob = scheduler_calls.encode(specs)
+    assert msgspec.msgpack.decode(blob, type=list[TaskSpec]) == specs
