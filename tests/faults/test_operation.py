@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from task_queue.client.client import Client
-from task_queue.errors import RequestRefused
+from task_queue.errors import NotAuthorized, RequestRefused, TaskFailed
 from tests.faults.own_cluster import OwnCluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -69,7 +69,9 @@ def test_changed_settings_are_in_force_after_up(cluster: OwnCluster) -> None:
     before = _pids(cluster)
     (cluster.folder / "added_tasks.py").write_text(
         "from task_queue import task\n\n\n"
-        "@task(name='added.double')\ndef double(number: int) -> int:\n    return 2 * number\n"
+        "@task(name='added.double')\ndef double(number: int) -> int:\n    return 2 * number\n\n\n"
+        "@task(name='added.refuse', max_retries=0)\ndef refuse(card: str) -> None:\n"
+        "    print(card)\n    raise ValueError(card)\n"
     )
     pool = {
         "task_modules": ["ledger_tasks", "added_tasks"],
@@ -88,6 +90,34 @@ def test_changed_settings_are_in_force_after_up(cluster: OwnCluster) -> None:
         with pytest.raises(RequestRefused, match=r"1,000 are allowed"):  # the API has the new limit
             client.submit("ledger.write", ledger, "x" * 2000, 0.0)
     assert not before & _pids(cluster)
+
+
+def test_payloads_and_keys_are_in_no_log(cluster: OwnCluster) -> None:
+    card, wrong_key = "4111-1111-1111-1111", "wrong-key-of-a-stranger"
+    ledger = str(cluster.folder / "ledger")
+    with Client(cluster.url, api_key=_KEY) as client:
+        assert client.submit("ledger.write", ledger, card, 0.0).result(timeout=30) == card
+        failed = client.submit("added.refuse", card)
+        with pytest.raises(TaskFailed, match=card):  # who asks for the task is told
+            failed.result(timeout=30)
+        with pytest.raises(RequestRefused):
+            client.submit("added.double", number=card)
+        with pytest.raises(RequestRefused):
+            client.submit("added.double", 1, idempotency_key=card * 100)
+    with Client(cluster.url, api_key=wrong_key) as stranger, pytest.raises(NotAuthorized):
+        stranger.task(card)
+    texts = {path: path.read_bytes() for path in _logs(cluster)}
+    assert any(failed.task_id.encode() in text for text in texts.values())  # these are the logs
+    for path, text in texts.items():
+        for secret in (card, _KEY, wrong_key):
+            assert secret.encode() not in text, f"{secret} is in {path.name}"
+
+
+def _logs(cluster: OwnCluster) -> list[Path]:
+    """All that was written below Ray's folder for logs, and ours."""
+    folders = [Path(cluster.ray_folder), cluster.folder / ".task-queue"]
+    found = [path for folder in folders for path in folder.glob("**/*.*") if path.is_file()]
+    return [path for path in found if path.suffix in (".log", ".out", ".err", ".json", ".txt")]
 
 
 def test_what_a_running_queue_cannot_take_over_is_refused(cluster: OwnCluster) -> None:
