@@ -29,6 +29,9 @@ from task_queue.wire import Problem
 
 T = TypeVar("T")
 
+#: What msgspec raises for what is not JSON of a shape, is not UTF-8, or is nested too deeply.
+NOT_READABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 5.0
@@ -166,7 +169,7 @@ class Exchange:
         """
         try:
             return msgspec.json.decode(body, type=shape)
-        except msgspec.DecodeError as error:
+        except NOT_READABLE as error:
             raise errors.QueueUnreachable(
                 f"{self.address.url} answered, but not as a task queue of this version does "
                 f"({error}): check TASK_QUEUE_URL"
@@ -190,7 +193,7 @@ class Exchange:
     def _detail(self, response: HttpResponse) -> str:
         try:
             return msgspec.json.decode(response.body, type=Problem).detail
-        except msgspec.DecodeError:  # not from the queue itself: a proxy, or another server
+        except NOT_READABLE:  # not from the queue itself: a proxy, or another server
             text = " ".join(response.body[:200].decode(errors="replace").split())
             return f"{self.address.url} answered without saying why: '{text}'"
 
@@ -240,7 +243,7 @@ def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpRes
     return HttpResponse(status, body, after)
 
 
-def failure_of(error: httpx.TransportError) -> HttpFailure:
+def failure_of(error: httpx.RequestError) -> HttpFailure:
     """Why there is no answer, and whether the request may have arrived nevertheless."""
     never_left = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
     reason = str(error) or type(error).__name__

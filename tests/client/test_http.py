@@ -175,3 +175,30 @@ def test_names_in_paths_are_quoted(api: FakeApi, client: Client) -> None:
     api.troubles = [httpx.Response(200, json={"queue": "a/b c", "paused": True})]
     client.pause_queue("a/b c")
     assert api.requests[0].url.raw_path == b"/api/v1/queues/a%2Fb%20c/pause"
+
+
+DEEP = b'{"a":' * 100_000
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b'{"task_id":"\xff"}', DEEP, b"[" * 100_000])
+@pytest.mark.parametrize("status", [200, 500])
+def test_no_answer_of_a_stranger_is_more_than_an_error(
+    api: FakeApi, client: Client, status: int, body: bytes
+) -> None:
+    api.troubles = [httpx.Response(status, content=body)]
+    kind = errors.QueueUnreachable if status == 200 else errors.RequestRefused
+    with pytest.raises(kind, match=r"queue\.test"):
+        client.task("t")
+
+
+def test_an_answer_that_cannot_be_unpacked_is_no_answer(clock: FakeClock) -> None:
+    def junk(_request: httpx.Request) -> httpx.Response:
+        stream = httpx.ByteStream(b"junk")
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=stream)
+
+    transport = httpx.MockTransport(junk)
+    with (
+        Client(URL, transport=transport, clock=clock, sleep=clock.advance) as client,
+        pytest.raises(errors.QueueUnreachable, match="did not answer"),
+    ):
+        client.task("t")
