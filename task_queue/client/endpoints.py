@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from task_queue import wire
-from task_queue.client.http import Exchange, HttpRequest, HttpResponse, Plan
+from task_queue.client.http import NOT_READABLE, Exchange, HttpRequest, HttpResponse, Plan
 from task_queue.client.outcome import Outcome, OutcomesAnswer
 from task_queue.client.submission import (
     check_finite,
@@ -285,6 +285,6 @@ def _is_health_report(reply: HttpResponse) -> bool:
         return False
     try:
         report = msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
+    except NOT_READABLE:
         return False
     return isinstance(report, dict) and isinstance(report.get("status"), str)

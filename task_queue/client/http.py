@@ -31,10 +31,14 @@ from task_queue.wire import Problem
 
 T = TypeVar("T")
 
+#: What msgspec raises for what is not JSON of a shape, is not UTF-8, or is nested too deeply.
+NOT_READABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
+_MOST_DIGITS = 9  #: of seconds to wait; more are thirty years, or not even a number
 _SERVE_KNOWS_NO_PATH = b"/-/routes for available routes"
 
 _ERRORS: dict[int, type[errors.RequestRefused]] = {
@@ -106,8 +110,7 @@ class Address(Struct, frozen=True):
             ConfigError: not an http(s) URL.
         """
         chosen = url or os.environ.get("TASK_QUEUE_URL") or DEFAULT_URL
-        parts = urlsplit(chosen)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        if not _is_url(chosen):
             raise errors.ConfigError(
                 f"'{chosen}' is not the URL of a task queue: give Client(url=...) or "
                 f"TASK_QUEUE_URL one such as {DEFAULT_URL}"
@@ -172,7 +175,7 @@ class Exchange:
         """
         try:
             return msgspec.json.decode(body, type=shape)
-        except msgspec.DecodeError as error:
+        except NOT_READABLE as error:
             raise errors.QueueUnreachable(
                 f"{self.address.url} answered, but not as a task queue of this version does "
                 f"({error}): check TASK_QUEUE_URL"
@@ -196,7 +199,7 @@ class Exchange:
     def _detail(self, response: HttpResponse) -> str:
         try:
             return msgspec.json.decode(response.body, type=Problem).detail
-        except msgspec.DecodeError:  # not from the queue itself: a proxy, or another server
+        except NOT_READABLE:  # not from the queue itself: a proxy, or another server
             text = " ".join(response.body[:200].decode(errors="replace").split())
             return f"{self.address.url} answered without saying why: '{text}'"
 
@@ -210,6 +213,14 @@ def backoff_seconds(attempt: int, reply: HttpResponse | HttpFailure | None = Non
     whole = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt, 16))
     asked = reply.retry_after_seconds if isinstance(reply, HttpResponse) else None
     return max(asked or 0.0, whole * random.uniform(0.5, 1.0))
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.netloc) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
 
 
 def _may_be_sent_again(request: HttpRequest, reply: HttpResponse | HttpFailure) -> bool:
@@ -232,7 +243,7 @@ def _is_from_a_proxy(reply: HttpResponse) -> bool:
         return reply.status in (502, 504)
     try:
         msgspec.json.decode(reply.body, type=Problem)
-    except msgspec.DecodeError:
+    except NOT_READABLE:
         return True
     return False
 
@@ -261,11 +272,12 @@ def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpRes
     """An answer with the part of its headers that matters here."""
     text = headers.get("retry-after", "")
     # The other form that RFC 9110 allows, a date, is of no use between clocks that differ.
-    after = float(text) if text.isascii() and text.isdigit() else None
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    after = float(text) if is_number else None
     return HttpResponse(status, body, after)
 
 
-def failure_of(error: httpx.TransportError) -> HttpFailure:
+def failure_of(error: httpx.RequestError) -> HttpFailure:
     """Why there is no answer, and whether the request may have arrived nevertheless."""
     never_left = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
     reason = str(error) or type(error).__name__

@@ -43,7 +43,8 @@ class StoreSettings(Section):
 
     #: sqlite:///path/to/queue.db (absolute after loading), postgresql://user:password@host:port/
     #: database, or memory: which forgets, for tests.
-    url: str = "sqlite:///.task-queue/queue.db"
+    #: It is left out of the repr, as it may hold a password.
+    url: str = Field(default="sqlite:///.task-queue/queue.db", repr=False)
 
     @field_validator("url")
     @classmethod
@@ -78,8 +79,8 @@ def _postgres_url(url: str) -> str:
 class RedisSettings(Section):
     """A Redis that is looked at: one that holds the tables of Ray's GCS, if Ray was set up so."""
 
-    #: redis://:password@host:port/0, or rediss:// for TLS. None: there is none.
-    url: str | None = None
+    #: redis://:password@host:port/0, or rediss:// for TLS. None: there is none. Not in the repr.
+    url: str | None = Field(default=None, repr=False)
 
     @field_validator("url")
     @classmethod

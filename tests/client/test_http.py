@@ -5,7 +5,7 @@ import pytest
 
 from task_queue import errors
 from task_queue.client.client import Client
-from task_queue.client.http import HttpResponse, backoff_seconds
+from task_queue.client.http import HttpResponse, backoff_seconds, response_of
 from task_queue.testing import FakeClock
 from tests.client.conftest import URL
 from tests.client.fake_api import FakeApi, problem
@@ -188,3 +188,41 @@ def test_names_in_paths_are_quoted(api: FakeApi, client: Client) -> None:
     api.troubles = [httpx.Response(200, json={"queue": "a/b c", "paused": True})]
     client.pause_queue("a/b c")
     assert api.requests[0].url.raw_path == b"/api/v1/queues/a%2Fb%20c/pause"
+
+
+DEEP = b'{"a":' * 100_000
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b'{"task_id":"\xff"}', DEEP, b"[" * 100_000])
+@pytest.mark.parametrize("status", [200, 409])
+def test_no_answer_of_a_stranger_is_more_than_an_error(
+    api: FakeApi, client: Client, status: int, body: bytes
+) -> None:
+    api.troubles = [httpx.Response(status, content=body)]
+    kind = errors.QueueUnreachable if status == 200 else errors.RequestRefused
+    with pytest.raises(kind, match=r"queue\.test"):
+        client.task("t")
+
+
+def test_an_answer_that_cannot_be_unpacked_is_no_answer(clock: FakeClock) -> None:
+    def junk(_request: httpx.Request) -> httpx.Response:
+        stream = httpx.ByteStream(b"junk")
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=stream)
+
+    transport = httpx.MockTransport(junk)
+    with (
+        Client(URL, transport=transport, clock=clock, sleep=clock.advance) as client,
+        pytest.raises(errors.QueueUnreachable, match="did not answer"),
+    ):
+        client.task("t")
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://host:port", "http://host:99999", "ftp://host"])
+def test_what_is_no_url_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(errors.ConfigError, match=r"give Client\(url=\.\.\.\) or TASK_QUEUE_URL"):
+        Client(url)
+
+
+def test_a_wait_of_more_than_a_life_is_not_believed() -> None:
+    assert response_of(503, b"", {"retry-after": "9" * 400}).retry_after_seconds is None
+    assert response_of(503, b"", {"retry-after": "30"}).retry_after_seconds == 30.0

@@ -87,6 +87,11 @@ class TestDocument:
         assert names
         assert names - set(schemas) == set()
 
+    async def test_the_scrape_targets_are_a_list(self, world: World) -> None:
+        path = (await self._document(world))["paths"]["/api/v1/prometheus/targets"]
+        schema = path["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert schema == {"type": "array", "items": {"$ref": "#/components/schemas/TargetGroup"}}
+
     async def test_the_page_for_people(self, world: World) -> None:
         answer = await world.http.get("/docs")
         assert answer.status_code == 200

@@ -8,6 +8,7 @@ import pytest
 
 from task_queue.core.settings import Rules
 from task_queue.settings import Settings
+from tests.settings.conftest import Load
 
 ZEROS = "0" * 64
 
@@ -221,3 +222,10 @@ def test_default_store_is_below_the_working_directory(load: Any, tmp_path: Path)
 def test_settings_are_frozen(load: Any) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load().http.port = 1
+
+
+def test_passwords_are_not_in_the_repr(load: Load) -> None:
+    text = "store: {url: 'postgresql://me:MARKER@h/d'}\nredis: {url: 'redis://:MARKER@h:1/0'}"
+    loaded = load(text)
+    assert "MARKER" in loaded.store.url
+    assert "MARKER" not in f"{loaded!r} {loaded.store!r} {loaded.redis!r} {loaded}"
