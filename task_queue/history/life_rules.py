@@ -8,6 +8,7 @@ from task_queue.history.record import Record
 Finding = tuple[str, list[Record]]
 
 _TERMINAL = ("COMPLETED", "FAILED", "CANCELLED", "EXPIRED")
+_WAITS = ("QUEUED", "SCHEDULED", "RETRYING", "BLOCKED")
 
 
 def lost(life: Life) -> Iterator[Finding]:
@@ -77,13 +78,18 @@ def run_after_end(life: Life) -> Iterator[Finding]:
 
 
 def run_after_cancel(life: Life) -> Iterator[Finding]:
-    """Nothing starts after a cancel was acknowledged as CANCELLED; then that is its end."""
-    cancelled = [placed for placed in life.cancels if placed[1].status == "CANCELLED"]
+    """Nothing starts after a cancel was acknowledged of a task that waited; that is its end.
+
+    A cancel of one that runs promises less: its worker is told. It may end before it hears that.
+    """
+    cancelled = [placed for placed in life.cancels if placed[1].status in ("CANCELLED", *_WAITS)]
     if cancelled:
-        yield from _starts_after(life, cancelled[0], "it began after it was CANCELLED")
+        yield from _starts_after(life, cancelled[0], "it began after its cancel was acknowledged")
         for _, over in life.over:
             if over.status != "CANCELLED":
-                yield f"CANCELLED, and then it is {over.status}", [cancelled[0][1], over]
+                yield f"its cancel was acknowledged and it is {over.status}", [
+                    cancelled[0][1], over,
+                ]  # fmt: skip
 
 
 def run_unasked(life: Life) -> Iterator[Finding]:

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from cluster.chaos.campaign import Campaign
+from cluster.chaos.plan import FaultKind
 from tests.chaos.staging import staging
 from tests.simulation.planted import PLANTED
 
@@ -28,11 +30,16 @@ def main() -> int:
         "--keep-gcs", action="store_true",
         help="Ray's GCS keeps its tables: it is killed and started again with them",
     )  # fmt: skip
+    parser.add_argument(
+        "--only", type=_kinds, default=list(FaultKind), help="kinds of faults: raylet,gcs"
+    )
     parser.add_argument("--planted", choices=list(PLANTED), default="", help="a bug to be found")
     wanted = parser.parse_args()
     wide = not (wanted.planted or wanted.keep_gcs)
     with staging(wanted.store, wide, wanted.keep_gcs, wanted.planted) as made:
-        campaign = Campaign(made.target, wanted.seconds, lambda line: print(line, flush=True))
+        blows = {k: blow for k, blow in made.target.blows.items() if k in wanted.only}
+        target = replace(made.target, blows=blows)
+        campaign = Campaign(target, wanted.seconds, lambda line: print(line, flush=True))
         try:
             asyncio.run(campaign.run(range(wanted.first, wanted.first + wanted.schedules)))
         finally:
@@ -41,6 +48,10 @@ def main() -> int:
                 wanted.json.write_bytes(msgspec.json.format(document))
     print(campaign.report.summary())
     return 1 if campaign.report.broken else 0
+
+
+def _kinds(text: str) -> list[FaultKind]:
+    return [FaultKind(name) for name in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -92,3 +92,12 @@ def test_a_verdict_names_the_records_that_prove_it() -> None:
     (violation,) = check_history(history, _BOUNDS)
     assert (violation.task_id, violation.proof) == ("a", [history[1]])
     assert "never ended" in str(violation)
+
+
+@pytest.mark.parametrize(
+    ("status", "broken"), [("QUEUED", True), ("RETRYING", True), ("RUNNING", False)]
+)
+def test_a_cancel_binds_if_the_task_waited(status: str, broken: bool) -> None:
+    """Of a task that runs, the worker is told, and the task may end before that is heard."""
+    cancel = Record(1.5, Kind.CANCEL_ACKNOWLEDGED, "a", status=status)
+    assert ("run_after_cancel" in _rules([*_life("a", 0), cancel])) is broken
