@@ -41,11 +41,16 @@ def configure_logs(level: str, style: str) -> None:
 
 
 def get_logger(name: str) -> Any:
-    """A logger whose lines carry `name`. Any: structlog makes its methods by level at run time."""
-    return structlog.get_logger().bind(logger=name)
+    """A logger whose lines carry `name`; it may be made before `configure_logs` is called.
+
+    Any: structlog makes its methods by level at run time.
+    """
+    # Not with `bind`, which would fix the set-up of this moment. `logger` is a word of structlog's.
+    return structlog.get_logger(logger_name=name)
 
 
 def _stamp(_logger: Any, method: str, line: Any) -> Any:
+    line["logger"] = line.pop("logger_name")
     line["timestamp"] = to_rfc3339(_clock.now())
     line["level"] = "ERROR" if method == "exception" else method.upper()
     return line

@@ -13,6 +13,7 @@ from ray.serve import Application
 
 from actors.handles import SchedulerHandle
 from monitoring.logs import configure_logs
+from monitoring.spans import Spans
 from serve_app.api import build_api
 from serve_app.redis_probe import RedisProbe
 from task_queue import __version__
@@ -45,6 +46,7 @@ class HttpApi:
             SystemClock(),
             __version__,
             read_redis=RedisProbe(settings.redis.url).read if settings.redis.url else None,
+            spans=Spans(settings.tracing, "api") if settings.tracing.enabled else None,
         )
         # What is loaded by now stays. Each batch makes thousands of objects and so has the garbage
         # collector run; without this it would look through all of Ray and FastAPI, again and again.

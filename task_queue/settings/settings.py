@@ -251,6 +251,33 @@ class LoggingSettings(Section):
     task_lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
 
 
+class TracingSettings(Section):
+    """OpenTelemetry: where spans go, and of how many requests."""
+
+    enabled: bool = False
+    #: Of a receiver of OTLP over HTTP, without /v1/traces.
+    endpoint: str = "http://localhost:4318"
+    #: Of requests that come without a W3C traceparent; the others are sampled if that says so.
+    sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    #: Submitted tasks that get spans of their own, by one process of the HTTP API; the further ones
+    #: of that second have none.
+    tasks_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            there = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # what urllib says may show a password
+            there = False
+        if not there or parts.query or parts.fragment or url.rstrip("/").endswith("/v1/traces"):
+            raise ValueError(
+                "give http://host:4318 or https://host, without /v1/traces, which is added"
+            )
+        return url.rstrip("/")
+
+
 def _ports_differ(settings: "Settings") -> "Settings":
     """A head that is started here shares the machine with the HTTP API."""
     if settings.ray.address is not None:
@@ -282,6 +309,7 @@ class Settings(Section):
     pools: Pools
     autoscaler: AutoscalerSettings = AutoscalerSettings()
     logging: LoggingSettings = LoggingSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from monitoring.attempt_spans import AttemptSpans
+from monitoring.spans import Spans
 from serve_app.api import build_api
 from serve_app.api_context import ReadRedis
 from task_queue.core.invariants import check_invariants
@@ -16,7 +18,7 @@ from task_queue.core.settings import Rules
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
 from task_queue.scheduler import Scheduler, SchedulerParts
-from task_queue.settings import HttpSettings, LimitSettings, PoolSettings, Settings
+from task_queue.settings import HttpSettings, LimitSettings, PoolSettings, Settings, TracingSettings
 from task_queue.store import open_reader, open_store
 from task_queue.store.memory import MemoryStore
 from task_queue.store.protocol import Reader
@@ -65,8 +67,10 @@ async def _world(
     scheduler: Callable[[Scheduler], Any] = lambda real: real,
     reader: Callable[[Reader], Any] = lambda real: real,
     read_redis: ReadRedis | None = None,
+    tracing: TracingSettings | None = None,
 ) -> AsyncIterator[World]:
-    """`scheduler` and `reader` may put something between the API and the real ones."""
+    """`scheduler` and `reader` may put something between the API and the real ones; `tracing` has
+    both trace as their actors do."""
     clock = FakeClock()
     memory = MemoryStore()
     url = f"sqlite:///{folder / 'queue.db'}"
@@ -75,6 +79,9 @@ async def _world(
         lambda: store, rules or Rules(), clock, new_task_id, random.Random(0).random, next_firing,
         check=check_invariants,
     )  # fmt: skip
+    spans = None if tracing is None else Spans(tracing, "scheduler")
+    if spans is not None:
+        parts.on_turn = AttemptSpans(spans).take
     real = Scheduler(parts)
     await real.started()
     await real.declare(POOLS, TYPES)
@@ -86,12 +93,13 @@ async def _world(
         pools={"cpu": PoolSettings()},
         http=HttpSettings(**(http or {})),
         limits=LimitSettings(**(limits or {})),
+        tracing=tracing or TracingSettings(),
     )
     app = build_api(
         scheduler(real),
         lambda: reader(memory if kind == "memory" else open_reader(url)),
         settings, clock, "1.2.3", sleep=sleep, check_seconds=0.2,
-        read_redis=read_redis,
+        read_redis=read_redis, spans=None if tracing is None else Spans(tracing, "api"),
     )  # fmt: skip
     transport = httpx.ASGITransport(app)
     async with (
@@ -100,3 +108,5 @@ async def _world(
     ):
         yield World(app, client, real, store, clock)
     real.stop()
+    if spans is not None:
+        spans.close()
