@@ -41,11 +41,14 @@ class RunningCluster(Struct, frozen=True):
 
 
 @contextmanager
-def running_cluster(store_url: str | None = None, **pool: Any) -> Iterator[RunningCluster]:
+def running_cluster(
+    store_url: str | None = None, sections: Mapping[str, Any] = {}, **pool: Any
+) -> Iterator[RunningCluster]:
     """A queue with one pool that knows benchmarks/busy_tasks.py.
 
     Args:
         store_url: where it keeps its tasks, if not in SQLite.
+        sections: further sections of the settings.
         pool: changes settings of the pool.
     """
     http_port, gcs_port, dashboard_port = free_ports(3)
@@ -67,6 +70,7 @@ def running_cluster(store_url: str | None = None, **pool: Any) -> Iterator[Runni
             "http": {"port": http_port},
             "ray": ray,
             "pools": {"default": default},
+            **sections,
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(document))
         try:

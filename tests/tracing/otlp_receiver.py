@@ -83,6 +83,7 @@ class OtlpReceiver:
         return found
 
     def close(self) -> None:
+        """From now on nobody listens. May be repeated."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
