@@ -232,7 +232,10 @@ def _watchers(lines_per_second: int, spans: Spans | None) -> Callable[[Effects, 
 
     def watch(fx: Effects, now: float) -> None:
         lines(fx, now)
-        attempts(fx, now)
+        try:
+            attempts(fx, now)
+        except Exception:  # noqa: BLE001  a fault in tracing is no reason to hold up tasks
+            get_logger("tracing").exception("spans_not_told")
 
     return watch
 

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import SpanKind
 
 from monitoring.spans import Place, Spans, Told, nanoseconds
-from task_queue.core.effects import Effects, TimelineEvent
+from task_queue.core.effects import Changes, Effects, TimelineEvent
 from task_queue.core.status import Outcome
 from task_queue.core.task import Lease, Report, Task, TaskError
 from task_queue.tracing.span_ids import attempt_span_id, submit_span_id, wait_span_id
@@ -28,7 +28,7 @@ class AttemptSpans:
         for grant in fx.grants:
             for lease in grant.leases:
                 if lease.traceparent is not None and is_sampled(lease.traceparent):
-                    self._tell_wait(lease, changes.touched[lease.seq], now)
+                    self._tell_wait(lease, _claimed(lease.seq, changes), now)
         for task, report in changes.ended:
             if _is_traced(task) and report.started_at:
                 self._tell_attempt(task, report, _worker_of(task, fx))
@@ -79,6 +79,14 @@ class AttemptSpans:
     def _tell(self, task: Task, span_id: int, told: Told) -> None:
         trace_id = int((task.spec.traceparent or "").split("-")[1], 16)
         self._spans.tell(Place(trace_id, span_id, submit_span_id(task.spec.id)), told)
+
+
+def _claimed(seq: int, changes: Changes) -> Task:
+    """The task of a lease of this turn; one that was accepted in it as well is not touched."""
+    for tasks in (changes.touched, changes.leased):
+        if seq in tasks:
+            return tasks[seq]
+    return next(task for task in changes.inserted if task.seq == seq)
 
 
 def _is_traced(task: Task) -> bool:

@@ -1,5 +1,6 @@
 """Traces of requests and their tasks, as a real receiver of OTLP sees them."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from task_queue.core.status import Outcome
 from task_queue.core.task import Report, TaskError
 from task_queue.settings import TracingSettings
 from task_queue.tracing.span_ids import attempt_span_id
+from tests.scheduler.hall import quiet
 from tests.serve_app.api_world import TASKS, Between, World
 from tests.serve_app.conftest import MakeWorld
 from tests.tracing.otlp_receiver import OtlpReceiver, SeenSpan, otlp_receiver
@@ -147,6 +149,19 @@ async def test_of_a_flood_some_tasks_are_traced_whole_and_the_rest_counted(
     text = (await world.http.get("/metrics")).text
     assert 'task_queue_spans_total{outcome="thinned"} 7.0' in text
     assert 'task_queue_spans_total{outcome="dropped"} 0.0' in text
+
+
+async def test_a_task_that_is_leased_in_the_turn_of_its_acceptance_has_its_wait(
+    make_world: MakeWorld, receiver: OtlpReceiver
+) -> None:
+    world = await make_world(tracing=tracing(receiver))
+    await world.worker()
+    claim = asyncio.ensure_future(world.claim())
+    await quiet()
+    task_id = await submit(world, _TRACED)
+    assert [lease.task_id for lease in await claim] == [task_id]
+    wait = receiver.one("task:wait", task_id=task_id)
+    assert wait.ended == wait.begun
 
 
 async def test_an_attempt_of_a_lost_worker_has_its_span(
