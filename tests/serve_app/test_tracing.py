@@ -63,7 +63,8 @@ async def test_one_trace_from_the_caller_to_each_attempt(
 ) -> None:
     world = await make_world(tracing=tracing(receiver, sample_rate=0.0))
     await world.worker()
-    task_id = await submit(world, _TRACED, priority=8, max_retries=1)
+    headers = {**_TRACED, "X-Request-ID": "req-7"}
+    task_id = await submit(world, headers, priority=8, max_retries=1)
     world.clock.advance(3)
     (lease,) = await world.claim()
     error = TaskError("OSError", "no such file", "Traceback ...")
@@ -80,6 +81,7 @@ async def test_one_trace_from_the_caller_to_each_attempt(
     assert path(receiver, first) == ["task:execute", "task:submit", "api:endpoint"]
     assert second.parent == submitted.span_id
     assert endpoint.parent == _CALLER
+    assert endpoint.attributes["request.id"] == "req-7"
     assert {span.trace_id for span in receiver.spans} == {_TRACE}
     assert {span.service for span in receiver.spans} == {"task-queue"}
     assert (first.links, second.links) == ((), (first.span_id,))
