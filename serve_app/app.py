@@ -5,6 +5,7 @@ With a SQLite store the replicas run on the head node, where the file is; with P
 """
 
 import gc
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ class HttpApi:
     def __init__(self, settings_json: bytes) -> None:
         self._settings = settings_from_json(settings_json)
         logging = self._settings.logging
-        configure_logs(logging.level, logging.format)
+        # Serve has put a logger of its own, which drops what is below WARNING, in the place of
+        # sys.stderr.
+        configure_logs(logging.level, logging.format, sys.__stderr__)
 
     def __serve_build_asgi_app__(self) -> Any:
         """Called by Serve after the constructor, in the replica."""
