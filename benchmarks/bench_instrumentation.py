@@ -88,8 +88,9 @@ def measure(on: Side, off: Side, tasks: int, pairs: int) -> dict[str, float]:
     for name, side in (("off", off), ("on", on)):
         rates_of = [run.done_per_second for run in side.runs]
         figures[f"{name}: done per second, median"] = statistics.median(rates_of)
-        cpu = sum(microseconds_per_task(side.runs).values())
-        figures[f"{name}: CPU microseconds per task, all processes"] = cpu
+        used = microseconds_per_task(side.runs)
+        figures[f"{name}: CPU microseconds per task"] = sum(used.values())
+        figures |= {f"{name}: CPU microseconds per task, {role}": us for role, us in used.items()}
     figures["on: spans exported"] = spans_exported(on.cluster)
     return figures
 

@@ -6,6 +6,7 @@ is traced is recorded.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,6 +20,7 @@ from task_queue.executor.frames import Exported
 from task_queue.tracing.span_counts import SpanCounts
 from task_queue.tracing.span_ids import attempt_span_id
 from task_queue.tracing.span_outlet import SpanOutlet, resource_of
+from task_queue.tracing.traceparent import is_sampled
 
 
 class UserSpans:
@@ -70,9 +72,21 @@ class UserSpans:
 
 
 def _inside(lease: Lease) -> context.Context:
-    _, trace_id, _, flags = (lease.traceparent or "").split("-")
+    """In the attempt's span if it is recorded, else where its caller is, for calls to others."""
+    text = lease.traceparent or ""
+    if is_sampled(text):
+        return _below(text, attempt_span_id(lease.task_id, lease.attempt - lease.unstarted))
+    return _not_recorded(text)
+
+
+@lru_cache(maxsize=1)  # the tasks of a batch share it, and to make one costs as much as a task
+def _not_recorded(text: str) -> context.Context:
+    return _below(text, int(text.split("-")[2], 16))
+
+
+def _below(text: str, span_id: int) -> context.Context:
+    _, trace_id, _, flags = text.split("-")
     here = SpanContext(
-        int(trace_id, 16), attempt_span_id(lease.task_id, lease.attempt - lease.unstarted),
-        is_remote=True, trace_flags=TraceFlags(int(flags, 16)),
-    )  # fmt: skip
+        int(trace_id, 16), span_id, is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+    )
     return trace.set_span_in_context(NonRecordingSpan(here))

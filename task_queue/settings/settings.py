@@ -261,7 +261,7 @@ class TracingSettings(Section):
     sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
     #: Submitted tasks that get spans of their own, by one process of the HTTP API; the further ones
     #: of that second have none.
-    tasks_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
+    tasks_per_second: Annotated[int, Field(ge=0, le=100_000)] = 100
 
     @field_validator("endpoint")
     @classmethod
