@@ -271,9 +271,12 @@ class TracingSettings(Section):
             there = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:  # what urllib says may show a password
             there = False
-        if not there or parts.query or parts.fragment or url.rstrip("/").endswith("/v1/traces"):
+        # It is written into logs, so it must not have a password.
+        more = there and (parts.query or parts.fragment or "@" in parts.netloc)
+        if not there or more or url.rstrip("/").endswith("/v1/traces"):
             raise ValueError(
-                "give http://host:4318 or https://host, without /v1/traces, which is added"
+                "give http://host:4318 or https://host, without /v1/traces, which is added, and "
+                "without a password: a key goes into OTEL_EXPORTER_OTLP_HEADERS"
             )
         return url.rstrip("/")
 

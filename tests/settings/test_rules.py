@@ -30,6 +30,10 @@ REFUSED = [
     ("tracing: {enabled: 1}", "tracing.enabled: 1: give true or false"),
     ("tracing: {endpoint: 'localhost:4318'}", "tracing.endpoint: .*give http://host:4318"),
     ("tracing: {endpoint: 'http://h/v1/traces'}", "tracing.endpoint: .*without /v1/traces"),
+    (
+        "tracing: {endpoint: 'http://me:hunter2@h'}",
+        r"tracing.endpoint: 'http://\*\*\*@h': .*a password",
+    ),
     ("tracing: {endpoint: 'http://h:x'}", "tracing.endpoint: .*give http://host:4318"),
     ("tracing: {sample_rate: 1.1}", "tracing.sample_rate: 1.1: give 1 or less"),
     ("tracing: {sample_rate: -1}", "tracing.sample_rate: -1: give 0 or more"),
