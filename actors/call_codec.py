@@ -12,7 +12,7 @@ import msgspec
 from task_queue.core.effects import Answer
 from task_queue.core.events import Event
 from task_queue.replica_book import ReplicaReport
-from task_queue.scheduler_api import NodeReading, SchedulerReading
+from task_queue.scheduler_api import SchedulerReading, WorkerTold
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskType
 
@@ -30,5 +30,5 @@ decode_answer: Any = msgspec.msgpack.Decoder(Answer).decode
 decode_query = msgspec.msgpack.Decoder(TaskQuery).decode
 decode_catalogue = msgspec.msgpack.Decoder(Catalogue).decode
 decode_told = msgspec.msgpack.Decoder(ReplicaReport | None).decode
-decode_node = msgspec.msgpack.Decoder(NodeReading).decode
+decode_worker_told = msgspec.msgpack.Decoder(WorkerTold).decode
 decode_reading = msgspec.msgpack.Decoder(SchedulerReading).decode

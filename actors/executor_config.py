@@ -16,6 +16,7 @@ class ExecutorConfig(Struct, frozen=True, kw_only=True):
     kill_grace_seconds: float = 2.0  #: for a cancelled coroutine, and for a child told to end
     recycle_after_tasks: int | None = None  #: a child is replaced after so many tasks
     start_timeout_seconds: float = 120.0  #: for a child to import the task modules
+    span_endpoint: str | None = None  #: where spans of user code go, if tracing is enabled
     env: dict[str, str] = {}  #: set for children, on top of the worker's own environment
 
     def __post_init__(self) -> None:

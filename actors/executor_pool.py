@@ -29,6 +29,7 @@ from task_queue.core.task import Lease, ProgressNote, Report
 from task_queue.executor.frames import (
     Broken,
     Ended,
+    Exported,
     FromChild,
     Importing,
     Progressed,
@@ -36,6 +37,7 @@ from task_queue.executor.frames import (
     Wrote,
 )
 from task_queue.tasks import TaskType
+from task_queue.tracing.span_counts import SpanCounts
 
 __all__ = ["ExecutorConfig", "ExecutorPool", "TaskModuleError"]
 
@@ -78,6 +80,7 @@ class ExecutorPool:
         self._crowded_since: float | None = None
         self._trusted_until = math.inf
         self._stopping = False
+        self.span_counts = SpanCounts()  #: of user code
         self._moved = asyncio.Event()  #: something ended; for `stop`
 
     # ---- life ------------------------------------------------------------------------------
@@ -407,6 +410,8 @@ class ExecutorPool:
             host.heard(frame.task_id, frame.attempt, frame.text)
         elif isinstance(frame, Importing | Broken):
             self._starts.note(host, frame)
+        elif isinstance(frame, Exported):
+            self.span_counts.add(frame.counts)
         elif isinstance(frame, Ready):
             host.ready = True
             self._starts.worked(host)

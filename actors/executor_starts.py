@@ -83,7 +83,7 @@ class ChildStarts:
         config = self._config
         boot = Boot(
             kind, config.python_path, config.task_modules, config.log_cap_bytes,
-            config.result_cap_bytes,
+            config.result_cap_bytes, config.span_endpoint,
         )  # fmt: skip
         process = ExecutorProcess(boot, {**os.environ, **config.env}, events)
         loop = asyncio.get_running_loop()

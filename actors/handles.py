@@ -24,7 +24,7 @@ from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
 from task_queue.replica_book import ReplicaReport
-from task_queue.scheduler_api import NodeReading, SchedulerReading, SchedulerUnavailable
+from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, WorkerTold
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.stream.endpoint import Endpoint, decode_endpoint
 from task_queue.stream.outcome import StreamLost
@@ -94,10 +94,10 @@ class SchedulerHandle:
         blob = encode(told)
         return decode_reading(await self._call_promptly(lambda actor: actor.read.remote(blob)))
 
-    async def tell_node(self, node: NodeReading) -> None:
-        """Say how the caller's machine does."""
-        blob = encode(node)
-        await self._call_promptly(lambda actor: actor.tell_node.remote(blob))
+    async def tell(self, told: WorkerTold) -> None:
+        """Say how a worker and its machine do."""
+        blob = encode(told)
+        await self._call_promptly(lambda actor: actor.tell.remote(blob))
 
     async def ready(self) -> None:
         """Returns when the scheduler has loaded its store."""

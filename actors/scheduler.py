@@ -8,22 +8,26 @@ import asyncio
 import gc
 import random
 import socket
+from collections.abc import Callable
 
 from ray.util import get_node_ip_address
 
 from actors.call_codec import (
     decode_catalogue,
     decode_event,
-    decode_node,
     decode_query,
     decode_told,
+    decode_worker_told,
     encode,
 )
+from monitoring.attempt_spans import AttemptSpans
 from monitoring.logs import configure_logs, get_logger
 from monitoring.node_book import NodeBook
 from monitoring.node_figures import read_node
+from monitoring.spans import Spans
 from monitoring.task_lines import TaskLines
 from task_queue.clock import Clock, SystemClock
+from task_queue.core.effects import Effects
 from task_queue.core.invariants import check_invariants
 from task_queue.core.machine import QueueMachine
 from task_queue.ids import new_task_id
@@ -31,11 +35,12 @@ from task_queue.next_firing import next_firing
 from task_queue.pruner import Pruner
 from task_queue.replica_book import ReplicaReport
 from task_queue.scheduler import Scheduler, SchedulerParts
-from task_queue.scheduler_api import NodeReading, SchedulerReading, SchedulerUnavailable
+from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, WorkerTold
 from task_queue.settings import Settings, settings_from_json
 from task_queue.store import open_store
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.scheduler_listener import SchedulerListener
+from task_queue.tracing.span_book import SpanBook
 
 _NODE_SECONDS = 1.0  #: that figures of this machine are good for
 _START_SECONDS = 1.0  #: that a caller's question where to connect may wait for the store
@@ -80,9 +85,9 @@ class SchedulerActor:
     async def read(self, told: bytes) -> bytes:
         return encode(await self._begun().read(decode_told(told)))
 
-    async def tell_node(self, node: bytes) -> None:
-        """Take the figures of a worker's machine."""
-        self._begun().take_node(decode_node(node))
+    async def tell(self, told: bytes) -> None:
+        """Take the figures of a worker and its machine."""
+        self._begun().take(decode_worker_told(told))
 
     async def stop(self) -> None:
         """Let the store go; the process may be ended after that."""
@@ -107,6 +112,8 @@ class SchedulerLife:
         self._pruning: asyncio.Task[None] | None = None
         self._nodes = NodeBook()
         self._own_node_at = -_NODE_SECONDS
+        self._span_book = SpanBook(self._clock.now())
+        self._spans = Spans(settings.tracing, "scheduler") if settings.tracing.enabled else None
         parts = SchedulerParts(
             lambda: open_store(settings.store.url),
             settings.rules(),
@@ -114,7 +121,7 @@ class SchedulerLife:
             new_task_id,
             random.Random().random,
             next_firing,
-            on_turn=TaskLines(settings.logging.task_lines_per_second).take,
+            on_turn=_watchers(settings.logging.task_lines_per_second, self._spans),
             on_trouble=self._on_trouble,
             on_dethroned=self._on_dethroned,
         )
@@ -139,6 +146,8 @@ class SchedulerLife:
         self._close_streams()
         if self._closing is not None:
             await self._closing
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.close)
 
     async def read(self, told: ReplicaReport | None) -> SchedulerReading:
         """The scheduler and the machines, now."""
@@ -148,12 +157,16 @@ class SchedulerLife:
             self._own_node_at = now
             self._nodes.take(read_node(), now)
         reading.nodes = self._nodes.nodes(now)
+        reading.spans.add(self._span_book.sums)
+        if self._spans is not None:
+            reading.spans.add(self._spans.counts)
         return reading
 
-    def take_node(self, node: NodeReading) -> None:
-        """Note how a worker's machine does; its own is read here."""
-        if node.node != socket.gethostname():
-            self._nodes.take(node, self._clock.monotonic())
+    def take(self, told: WorkerTold) -> None:
+        """Note how a worker and its machine do; this machine is read here."""
+        self._span_book.take(told.spans)
+        if told.node.node != socket.gethostname():
+            self._nodes.take(told.node, self._clock.monotonic())
 
     async def endpoint(self) -> Endpoint:
         """Where the streams are served.
@@ -206,6 +219,23 @@ class SchedulerLife:
 
     def _check(self, machine: QueueMachine) -> None:
         check_invariants(machine)
+
+
+def _watchers(lines_per_second: int, spans: Spans | None) -> Callable[[Effects, float], None]:
+    """What looks at committed turns."""
+    lines = TaskLines(lines_per_second).take
+    if spans is None:
+        return lines
+    attempts = AttemptSpans(spans).take
+
+    def watch(fx: Effects, now: float) -> None:
+        lines(fx, now)
+        try:
+            attempts(fx, now)
+        except Exception:  # noqa: BLE001  a fault in tracing is no reason to hold up tasks
+            get_logger("tracing").exception("spans_not_told")
+
+    return watch
 
 
 def _stream_hosts(settings: Settings) -> tuple[str, str]:

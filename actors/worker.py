@@ -23,7 +23,7 @@ from task_queue.core.events import (
 from task_queue.core.task import Lease, ProgressNote, Report
 from task_queue.core.worker import WorkerInfo
 from task_queue.errors import TaskQueueError
-from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
+from task_queue.scheduler_api import SchedulerUnavailable, WorkerCalls
 from task_queue.tasks import TaskType
 
 _MOST_PULLS = 2
@@ -70,7 +70,7 @@ class Worker:
     """One worker, from registration to its end."""
 
     def __init__(
-        self, info: WorkerInfo, scheduler: SchedulerApi, executors: Executors, clock: Clock
+        self, info: WorkerInfo, scheduler: WorkerCalls, executors: Executors, clock: Clock
     ) -> None:
         self._info = info
         self._scheduler = scheduler

@@ -7,20 +7,25 @@ worker's death from Ray within milliseconds.
 import asyncio
 import os
 import socket
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from actors.executor_pool import ExecutorConfig, ExecutorPool
 from actors.handles import SchedulerHandle
+from actors.traced_calls import TracedCalls
 from actors.worker import Worker, WorkerRefused
 from monitoring.logs import configure_logs, get_logger
 from monitoring.node_book import TELL_SECONDS
 from monitoring.node_figures import read_node
+from monitoring.spans import Spans
 from task_queue.clock import SystemClock
 from task_queue.core.worker import WorkerInfo
 from task_queue.errors import TaskQueueError
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import SchedulerUnavailable, WorkerCalls, WorkerTold
 from task_queue.settings import settings_from_json
+from task_queue.tracing.span_book import SpanReport
+from task_queue.tracing.span_counts import SpanCounts
 
 
 class WorkerOrder(Struct):
@@ -61,6 +66,7 @@ class WorkerActor:
             log_cap_bytes=settings.retention.logs_cap_bytes,
             result_cap_bytes=settings.limits.max_result_bytes,
             recycle_after_tasks=pool.recycle_after_tasks,
+            span_endpoint=settings.tracing.endpoint if settings.tracing.enabled else None,
             env=dict(pool.env),
         )
         executors = ExecutorPool(config, clock, self._on_change)
@@ -69,11 +75,17 @@ class WorkerActor:
             excluded=order.excluded_queues, hostname=socket.gethostname(), pid=os.getpid(),
         )  # fmt: skip
         scheduler = SchedulerHandle(settings.ray.namespace)
-        self._worker = Worker(info, scheduler, executors, clock)
+        calls: WorkerCalls = scheduler
+        spans = Spans(settings.tracing, "worker") if settings.tracing.enabled else None
+        if spans is not None:
+            calls = TracedCalls(scheduler, spans, info, clock)
+        self._worker = Worker(info, calls, executors, clock)
         await executors.start()
         loop = asyncio.get_running_loop()
-        self._work = loop.create_task(self._worker.run())
-        self._telling = loop.create_task(_tell_node(scheduler))
+        self._work = loop.create_task(_work(self._worker, spans))
+        counted = [executors.span_counts, *([] if spans is None else [spans.counts])]
+        report = SpanReport(order.incarnation, clock.now(), SpanCounts())
+        self._telling = loop.create_task(_tell(scheduler, report, counted))
 
     async def hold(self) -> str:
         """Ends when the worker does; says why."""
@@ -95,11 +107,25 @@ class WorkerActor:
             self._worker.on_change()
 
 
-async def _tell_node(scheduler: SchedulerHandle) -> None:
-    """Say again and again how this machine does; workers beside this one say the same."""
+async def _work(worker: Worker, spans: Spans | None) -> str:
+    try:
+        return await worker.run()
+    finally:
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
+
+
+async def _tell(
+    scheduler: SchedulerHandle, report: SpanReport, counted: Sequence[SpanCounts]
+) -> None:
+    """Say again and again how this worker and its machine do; workers beside it say the same of the
+    machine."""
     while True:
+        report.counts = SpanCounts()
+        for counts in counted:
+            report.counts.add(counts)
         try:
-            await scheduler.tell_node(read_node())
+            await scheduler.tell(WorkerTold(read_node(), report))
         except SchedulerUnavailable as error:
             get_logger("worker_service").debug("node_not_told", reason=str(error))
         await asyncio.sleep(TELL_SECONDS)

@@ -27,7 +27,7 @@ from task_queue.tasks import TaskType
 _STEP_SECONDS = 90.0
 _POLL_SECONDS = 0.2
 #: What the scheduler reads; another value in one of them needs another scheduler.
-_OF_SCHEDULER = {"leases", "limits", "retention", "logging"}
+_OF_SCHEDULER = {"leases", "limits", "retention", "logging", "tracing"}
 
 
 class ClusterUnhealthy(TaskQueueError):

@@ -1,1 +1,1 @@
-"""What can be seen of the queue from outside: metrics and logs. Knows nothing of HTTP and Ray."""
+"""What can be seen of the queue from outside: metrics, spans, logs. Knows neither HTTP nor Ray."""

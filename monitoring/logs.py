@@ -6,7 +6,7 @@ logger, event, then what belongs to the event.
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -16,16 +16,18 @@ _FIRST = ("timestamp", "level", "logger", "event")
 _clock = SystemClock()
 
 
-def configure_logs(level: str, style: str) -> None:
+def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up this process.
 
     Args:
         level: DEBUG, INFO, WARNING or ERROR; lines below it cost next to nothing.
         style: "json" or "console".
+        stream: where to write; None: the standard error of this moment.
     """
+    stream = stream or sys.stderr
     renderer: Any = structlog.processors.JSONRenderer()
     if style == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -35,17 +37,22 @@ def configure_logs(level: str, style: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
 
 
 def get_logger(name: str) -> Any:
-    """A logger whose lines carry `name`. Any: structlog makes its methods by level at run time."""
-    return structlog.get_logger().bind(logger=name)
+    """A logger whose lines carry `name`; it may be made before `configure_logs` is called.
+
+    Any: structlog makes its methods by level at run time.
+    """
+    # Not with `bind`, which would fix the set-up of this moment. `logger` is a word of structlog's.
+    return structlog.get_logger(logger_name=name)
 
 
 def _stamp(_logger: Any, method: str, line: Any) -> Any:
+    line["logger"] = line.pop("logger_name")
     line["timestamp"] = to_rfc3339(_clock.now())
     line["level"] = "ERROR" if method == "exception" else method.upper()
     return line

@@ -24,6 +24,7 @@ from task_queue.core.status import WorkerStatus
 from task_queue.latency_book import MOST_QUEUES, OTHER
 from task_queue.scheduler_api import SchedulerReading, WorkerReading
 from task_queue.store.query import Tally
+from task_queue.tracing.span_counts import SpanCounts
 
 #: Guide's name to the tally that it counts, and what it means.
 _RATES: tuple[tuple[str, TallyKind, str], ...] = (
@@ -64,6 +65,7 @@ def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
         *system_families(reading.nodes),
         *database_families(reading.store),
         *api_families(reading.replicas),
+        _span_family(reading),
         *source.redis,
     ]
     return _text(families, accept)
@@ -163,6 +165,19 @@ def _scheduler_families(reading: SchedulerReading) -> Iterator[Metric]:
     }
     for name, (text, value) in counts.items():
         yield CounterMetricFamily(name, f"{text}, since the scheduler started", value=value)
+
+
+def _span_family(reading: SchedulerReading) -> Metric:
+    """What became of spans, in all processes."""
+    spans = CounterMetricFamily(
+        "task_queue_spans", "What became of spans of tracing", labels=("outcome",)
+    )
+    sums = SpanCounts()
+    sums.add(reading.spans)
+    sums.add(reading.replicas.spans)
+    for outcome in SpanCounts.__struct_fields__:
+        spans.add_metric((outcome,), getattr(sums, outcome))
+    return spans
 
 
 class _Families:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from monitoring.spans import Spans
 from serve_app.api_context import ApiContext, ReadRedis
 from serve_app.auth import ApiKeyAuth
 from serve_app.direct_routes import DirectRoutes
@@ -15,6 +16,7 @@ from serve_app.operation import Operation, add_operations, components, shapes_of
 from serve_app.problems import install_problems
 from serve_app.readers import Readers
 from serve_app.request_edge import RequestEdge
+from serve_app.request_tracing import RequestTracing
 from serve_app.routes_analytics import AnalyticsRoutes
 from serve_app.routes_batches import BatchRoutes
 from serve_app.routes_console import PAGE_PATH, console_routes
@@ -56,6 +58,7 @@ def build_api(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     check_seconds: float = _CHECK_SECONDS,
     read_redis: ReadRedis | None = None,
+    spans: Spans | None = None,
 ) -> FastAPI:
     """The API as an ASGI application.
 
@@ -63,16 +66,17 @@ def build_api(
         scheduler: where everything that changes something goes.
         open_reader: opens a reader of the scheduler's store; called at the first question, up to
             three times, and again after a failure. Readers are closed when the application ends.
-        settings: `http` and `limits` are used.
+        settings: `http`, `limits` and `tracing` are used.
         clock: what time it is.
         version: of the software, for /health and /docs.
         sleep: how the event stream waits between two looks.
         check_seconds: how long a health check waits for the store or the scheduler.
         read_redis: how Redis is; None: there is none.
+        spans: where spans go; None: nothing is traced. Closed when the application ends.
     """
     readers = Readers(open_reader, clock)
     context = ApiContext(
-        scheduler, readers, settings, clock, version, sleep, check_seconds, read_redis
+        scheduler, readers, settings, clock, version, sleep, check_seconds, read_redis, spans
     )  # fmt: skip
 
     @asynccontextmanager
@@ -81,6 +85,8 @@ def build_api(
         yield
         telling.cancel()
         readers.close()
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
 
     app = FastAPI(
         title="Task queue",
@@ -100,6 +106,8 @@ def build_api(
     app.add_middleware(BodyLimit, max_bytes=http.max_body_bytes)
     app.add_middleware(ApiKeyAuth, keys=http.api_keys, open_paths=(*http.open_paths, PAGE_PATH))
     app.add_middleware(RequestEdge, figures=context.figures, clock=clock)
+    if spans is not None:
+        app.add_middleware(RequestTracing, spans=spans, clock=clock)
     return app
 
 

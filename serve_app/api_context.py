@@ -8,6 +8,7 @@ from fastapi import Request
 
 from monitoring.logs import get_logger
 from monitoring.redis_reading import RedisReading
+from monitoring.spans import Spans
 from serve_app.catalogue import Catalogue
 from serve_app.fleet import SHOWN_LOST_SECONDS, lost_lately
 from serve_app.nearest import shown
@@ -17,7 +18,8 @@ from serve_app.reading_cache import ReadingCache
 from serve_app.replica_figures import ReplicaFigures
 from serve_app.request_edge import request_id_of, traceparent_of
 from serve_app.submission import Origin, Submission
-from serve_app.submit_coalescer import SubmitCoalescer
+from serve_app.submit_coalescer import Submit, SubmitCoalescer
+from serve_app.traced_submit import TracedSubmit
 from task_queue.clock import Clock
 from task_queue.core.effects import Answer, Refused
 from task_queue.core.events import Event
@@ -26,6 +28,7 @@ from task_queue.core.worker import WorkerInfo
 from task_queue.ids import is_task_id, new_task_id
 from task_queue.scheduler_api import SchedulerApi, SchedulerReading, SchedulerUnavailable
 from task_queue.settings import Settings
+from task_queue.tracing.span_counts import SpanCounts
 
 _READING_SECONDS = 0.5
 _LOST_SECONDS = 2.0
@@ -50,6 +53,7 @@ class ApiContext:
         sleep: Callable[[float], Awaitable[None]],
         check_seconds: float,
         read_redis: ReadRedis | None,
+        spans: Spans | None,
     ) -> None:
         self.scheduler = scheduler
         self.readers = readers
@@ -63,7 +67,12 @@ class ApiContext:
         self._told: dict[str, int] = {}
         self.catalogue = Catalogue(readers, clock)
         self.submission = Submission(self.catalogue, settings.limits, clock)
-        self.coalescer = SubmitCoalescer(scheduler)
+        self._span_counts = SpanCounts() if spans is None else spans.counts
+        self.submit: Submit = scheduler.submit
+        if spans is not None:
+            limit = settings.tracing.tasks_per_second
+            self.submit = TracedSubmit(scheduler.submit, spans, limit, clock)
+        self.coalescer = SubmitCoalescer(self.submit)
         self._reading: ReadingCache[SchedulerReading] = ReadingCache(
             self._read, _READING_SECONDS, clock
         )
@@ -129,7 +138,7 @@ class ApiContext:
 
     async def _read(self) -> SchedulerReading:
         self._told = dict(self.figures.answers)
-        return await self.scheduler.read(self.figures.report(self.readers))
+        return await self.scheduler.read(self.figures.report(self.readers, self._span_counts))
 
     async def tell_for_ever(self) -> None:
         """Tell the scheduler what was counted here, if no reading did so."""

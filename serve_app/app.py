@@ -5,6 +5,7 @@ With a SQLite store the replicas run on the head node, where the file is; with P
 """
 
 import gc
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ray.serve import Application
 
 from actors.handles import SchedulerHandle
 from monitoring.logs import configure_logs
+from monitoring.spans import Spans
 from serve_app.api import build_api
 from serve_app.redis_probe import RedisProbe
 from task_queue import __version__
@@ -33,7 +35,9 @@ class HttpApi:
     def __init__(self, settings_json: bytes) -> None:
         self._settings = settings_from_json(settings_json)
         logging = self._settings.logging
-        configure_logs(logging.level, logging.format)
+        # Serve has put a logger of its own, which drops what is below WARNING, in the place of
+        # sys.stderr.
+        configure_logs(logging.level, logging.format, sys.__stderr__)
 
     def __serve_build_asgi_app__(self) -> Any:
         """Called by Serve after the constructor, in the replica."""
@@ -45,6 +49,7 @@ class HttpApi:
             SystemClock(),
             __version__,
             read_redis=RedisProbe(settings.redis.url).read if settings.redis.url else None,
+            spans=Spans(settings.tracing, "api") if settings.tracing.enabled else None,
         )
         # What is loaded by now stays. Each batch makes thousands of objects and so has the garbage
         # collector run; without this it would look through all of Ray and FastAPI, again and again.

@@ -7,6 +7,7 @@ from task_queue.clock import Clock
 from task_queue.histogram import Histogram, sum_of
 from task_queue.ids import new_task_id
 from task_queue.replica_book import ReplicaCounts, ReplicaReport
+from task_queue.tracing.span_counts import SpanCounts
 
 
 class ReplicaFigures(Struct):
@@ -32,12 +33,14 @@ class ReplicaFigures(Struct):
             histogram = self.routes[route] = Histogram()
         histogram.add(seconds)
 
-    def report(self, readers: Readers) -> ReplicaReport:
+    def report(self, readers: Readers, spans: SpanCounts) -> ReplicaReport:
         """What the scheduler is told."""
         active, _ = readers.connections()
         # Copies: whoever keeps this report must not see it grow.
         routes = {route: sum_of((seconds,)) for route, seconds in self.routes.items()}
-        counts = ReplicaCounts(dict(self.answers), routes, readers.query_seconds())
+        counts = ReplicaCounts(
+            dict(self.answers), routes, readers.query_seconds(), spans.since(SpanCounts())
+        )
         return ReplicaReport(
             self.replica, self.started_at, counts, active, max(0, readers.most - active)
         )

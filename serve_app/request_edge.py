@@ -15,12 +15,14 @@ from serve_app.problems import ApiProblem
 from serve_app.replica_figures import ReplicaFigures
 from task_queue.clock import Clock
 from task_queue.ids import new_task_id
+from task_queue.tracing.traceparent import Traceparent, read_traceparent
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
-_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 #: Where in a request's scope its route is noted by those who pass FastAPI's router by.
 ROUTE_KEY = "task_queue.route"
+#: Where in its state its own place in a trace is noted, if it is traced: the parent of its tasks.
+TRACEPARENT_KEY = "traceparent"
 
 _log = get_logger("api")
 
@@ -51,7 +53,7 @@ class RequestEdge:
             if message["type"] == "http.response.start":
                 started = True
                 seconds = self._clock.monotonic() - begun
-                self._figures.count(message["status"], _route(scope), seconds)
+                self._figures.count(message["status"], route_of(scope), seconds)
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -73,7 +75,7 @@ class RequestEdge:
         return new_task_id(self._clock.now())
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The path as it is declared: callers cannot make new ones up."""
     if ROUTE_KEY in scope:
         return str(scope[ROUTE_KEY])
@@ -87,10 +89,20 @@ def request_id_of(request: Request) -> str:
 
 
 def traceparent_of(request: Request) -> str | None:
+    """The trace context of what a request submits: its own place if it is traced, else its
+    caller's."""
+    own: str | None = request.scope["state"].get(TRACEPARENT_KEY)
+    if own is not None:
+        return own
+    caller = traceparent_header(request.scope)
+    return None if caller is None else str(caller)
+
+
+def traceparent_header(scope: Scope) -> Traceparent | None:
     """The caller's W3C trace context, if valid; the standard says to ignore others."""
-    for name, value in request.scope["headers"]:
+    for name, value in scope["headers"]:
         if name == b"traceparent":
-            return value.decode("ascii") if _TRACEPARENT.fullmatch(value) else None
+            return read_traceparent(value.decode("latin-1"))
     return None
 
 

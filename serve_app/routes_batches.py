@@ -58,7 +58,7 @@ class BatchRoutes:
         decode_query(request, NoFields)
         wanted = _read_batch(await request.body(), self._most)
         specs = await self._context.submission.specs(wanted, self._context.origin(request))
-        answer = await self._context.scheduler.submit(specs)
+        answer = await self._context.submit(specs)
         if isinstance(answer, Refused):
             raise refusal(answer)
         return json_answer(BatchAnswer(answer.task_ids), HTTPStatus.CREATED)

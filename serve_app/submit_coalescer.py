@@ -8,13 +8,16 @@ that is refused one by one.
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
 from serve_app.problems import refusal
-from task_queue.core.effects import Refused
+from task_queue.core.effects import Accepted, Refused
 from task_queue.core.task import TaskSpec
-from task_queue.scheduler_api import SchedulerApi
+
+#: `SchedulerApi.submit`, of tasks that were not sent before.
+Submit = Callable[[Sequence[TaskSpec]], Awaitable[Accepted | Refused]]
 
 _MOST_TASKS = 500
 _MOST_BYTES = 4_000_000
@@ -35,8 +38,8 @@ class _Waiting(Struct):
 class SubmitCoalescer:
     """Sends single submits on, with one call under way at a time."""
 
-    def __init__(self, scheduler: SchedulerApi) -> None:
-        self._scheduler = scheduler
+    def __init__(self, submit: Submit) -> None:
+        self._submit = submit
         self._waiting: deque[_Waiting] = deque()
         self._sender: asyncio.Task[None] | None = None
 
@@ -74,7 +77,7 @@ class SubmitCoalescer:
         if not some:
             return
         try:
-            answer = await self._scheduler.submit([one.spec for one in some])
+            answer = await self._submit([one.spec for one in some])
         except Exception as error:  # noqa: BLE001  it is the callers' to see, each of them
             _fail(some, error)
             return

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from task_queue.core.status import Status
 from task_queue.core.task import Report, Task
 from task_queue.histogram import Exemplar, Histogram
+from task_queue.tracing.traceparent import is_sampled
 
 #: Callers make queue names up where a pool serves "*": what comes later is counted as OTHER.
 MOST_QUEUES = 100
@@ -59,7 +60,7 @@ class LatencyBook:
                 submitted, due = task.submitted_at, task.due_at
                 noted.wait.append(started - (due if due > submitted else submitted))
                 noted.end_to_end.append(finished - submitted)
-            if spec.traceparent is not None and _is_sampled(spec.traceparent):
+            if spec.traceparent is not None and is_sampled(spec.traceparent):
                 _show(noted, spec.traceparent[3:35], completed, now)
             if len(noted.processing) >= _MOST_NOTED:
                 noted.count()
@@ -82,8 +83,3 @@ def _show(noted: _Noted, trace_id: str, completed: bool, now: float) -> None:
     if completed:
         counted.wait.show(Exemplar(trace_id, max(0.0, noted.wait[-1]), now))
         counted.end_to_end.show(Exemplar(trace_id, max(0.0, noted.end_to_end[-1]), now))
-
-
-def _is_sampled(traceparent: str) -> bool:
-    """The last bit of a W3C traceparent (version-trace-span-flags, checked at the door)."""
-    return traceparent[-1] in "13579bdf"

@@ -9,6 +9,7 @@ where counting begins. So a sum starts at zero with the scheduler and never fall
 from msgspec import Struct, field
 
 from task_queue.histogram import Histogram, sum_of
+from task_queue.tracing.span_counts import SpanCounts
 
 #: A replica that has told nothing for so long has no connections any more.
 _GONE_SECONDS = 30.0
@@ -20,6 +21,7 @@ class ReplicaCounts(Struct):
     answers: dict[str, int] = field(default_factory=dict)  #: by HTTP status
     routes: dict[str, Histogram] = field(default_factory=dict)  #: seconds to the answer's head
     query_seconds: Histogram = field(default_factory=Histogram)  #: questions to the store
+    spans: SpanCounts = field(default_factory=SpanCounts)
 
 
 class ReplicaReport(Struct):
@@ -76,3 +78,4 @@ class ReplicaBook:
             sums.routes[route] = sum_of((sums.routes.get(route, Histogram()), new_ones))
         new_queries = counts.query_seconds.since(before.query_seconds)
         sums.query_seconds = sum_of((sums.query_seconds, new_queries))
+        sums.spans.add(counts.spans.since(before.spans))

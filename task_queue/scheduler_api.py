@@ -19,6 +19,8 @@ from task_queue.latency_book import QueueLatencies
 from task_queue.replica_book import ReplicaCounts, ReplicaReport
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskType
+from task_queue.tracing.span_book import SpanReport
+from task_queue.tracing.span_counts import SpanCounts
 
 
 class SchedulerUnavailable(TaskQueueError):
@@ -61,6 +63,13 @@ class NodeReading(Struct):
     disk_write_bytes: int
 
 
+class WorkerTold(Struct):
+    """What a worker tells of itself and its machine now and then."""
+
+    node: NodeReading
+    spans: SpanReport
+
+
 class StoreReading(Struct):
     """The scheduler's and all replicas' dealings with the store, since the scheduler started."""
 
@@ -89,9 +98,20 @@ class SchedulerReading(Struct):
     replicas: ReplicaCounts = field(default_factory=ReplicaCounts)  #: all replicas of the API
     store: StoreReading = field(default_factory=StoreReading)
     nodes: list[NodeReading] = field(default_factory=list)
+    spans: SpanCounts = field(default_factory=SpanCounts)  #: of all processes but the replicas
 
 
-class SchedulerApi(Protocol):
+class WorkerCalls(Protocol):
+    """What a worker asks. Every method may raise SchedulerUnavailable, and may be repeated."""
+
+    async def request(self, event: Event) -> Answer:
+        """Tell the machine something and get its answer, after it is durable."""
+
+    async def pull(self, event: WorkerPulled) -> Grant:
+        """A worker's pull; open until there is something to say or the poll period is over."""
+
+
+class SchedulerApi(WorkerCalls, Protocol):
     """Every method may raise SchedulerUnavailable, and may be repeated."""
 
     async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
@@ -102,12 +122,6 @@ class SchedulerApi(Protocol):
             repeated: the same specs were sent before and the answer was lost: those accepted then
                 are found by their ids.
         """
-
-    async def request(self, event: Event) -> Answer:
-        """Tell the machine something and get its answer, after it is durable."""
-
-    async def pull(self, event: WorkerPulled) -> Grant:
-        """A worker's pull; open until there is something to say or the poll period is over."""
 
     async def retry(self, task_id: str, request_id: str) -> Moved | Refused:
         """Run a task again that FAILED, EXPIRED or was CANCELLED.

@@ -26,6 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from task_queue import errors
+from task_queue.client.trace_header import trace_headers
 from task_queue.clock import Clock
 from task_queue.wire import Problem
 
@@ -256,7 +257,7 @@ def build(
 ) -> httpx.Request:
     """The request as httpx sends it; the time that the server may hold it is added to the
     time-out."""
-    headers = {**address.headers(), **request.headers}
+    headers = {**address.headers(), **trace_headers(), **request.headers}
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     timeout = httpx.Timeout(

@@ -12,7 +12,9 @@ import signal
 import site
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from task_queue.clock import Clock, SystemClock
 from task_queue.context import CURRENT_TASK, TaskContext
@@ -38,6 +40,8 @@ from task_queue.tasks import REGISTRY
 
 _READ_BYTES = 1 << 18
 _BUILTIN_TASKS = "task_queue.builtin_tasks"
+
+RunLease = Callable[[Lease], Verdict]
 
 
 class ParentPipe:
@@ -70,11 +74,12 @@ class ParentPipe:
 
 
 class LeaseRunner:
-    """Runs plain functions, one after the other."""
+    """Runs plain functions, one after the other; `around` may put something around each."""
 
     def __init__(
-        self, pipe: ParentPipe, tokens: StartTokens, output: OutputFile, boot: Boot, clock: Clock
-    ) -> None:
+        self, pipe: ParentPipe, tokens: StartTokens, output: OutputFile, boot: Boot, clock: Clock,
+        around: Callable[[RunLease], RunLease] = lambda run: run,
+    ) -> None:  # fmt: skip
         self._pipe = pipe
         self._tokens = tokens
         self._output = output
@@ -82,6 +87,7 @@ class LeaseRunner:
         self._clock = clock
         self._progress = ProgressRelay(pipe.send, clock)
         self._pid = os.getpid()
+        self._verdict_on = around(self._verdict)
 
     def serve(self) -> None:
         """Work until the parent closes its pipe."""
@@ -97,7 +103,7 @@ class LeaseRunner:
         timeout = lease.timeout_seconds
         deadline = None if timeout is None else begun + timeout
         token = CURRENT_TASK.set(TaskContext(lease, deadline, self._progress.tell))
-        verdict = self._verdict(lease)
+        verdict = self._verdict_on(lease)
         CURRENT_TASK.reset(token)
         if os.getpid() != self._pid:
             os._exit(0)  # the task forked and let the copy return: it must not report as well
@@ -145,14 +151,27 @@ def main(root: str, command_fd: int, result_fd: int, token_fd: int) -> None:
     output = OutputFile(boot.log_cap_bytes)
     faulthandler.enable(output.fd)
     arrange_import_path(root, boot.python_path)
+    spans = _user_spans(boot, pipe)
     if not load_modules(pipe, [_BUILTIN_TASKS, *boot.task_modules]):
         return
+    if spans is not None:
+        spans.install()
     output.take()  # what imports print belongs to no task
     if boot.executor == "async":
         coroutines = importlib.import_module("task_queue.executor.coroutines")
-        coroutines.serve(pipe, boot)  # it alone pays for importing asyncio
+        # It alone pays for importing asyncio.
+        coroutines.serve(pipe, boot, *([] if spans is None else [spans.enter]))
     else:
-        LeaseRunner(pipe, StartTokens(token_fd), output, boot, SystemClock()).serve()
+        around = [] if spans is None else [spans.around]
+        LeaseRunner(pipe, StartTokens(token_fd), output, boot, SystemClock(), *around).serve()
+
+
+def _user_spans(boot: Boot, pipe: ParentPipe) -> Any:
+    """A UserSpans, if tracing is enabled: only then OpenTelemetry is imported."""
+    if boot.span_endpoint is None:
+        return None
+    module = importlib.import_module("task_queue.executor.user_spans")
+    return module.UserSpans(boot.span_endpoint, pipe.send)
 
 
 def _leave_to_parent(_signal: int, _frame: FrameType | None) -> None:

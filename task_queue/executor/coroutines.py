@@ -9,6 +9,7 @@ lost when a coroutine blocks the loop and the process must be killed.
 import asyncio
 import io
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 
 from task_queue.clock import Clock, SystemClock
@@ -85,12 +86,15 @@ class RoutedStream(io.TextIOBase):
 
 
 class CoroutineRunner:
-    """Runs coroutine functions until the pipe closes."""
+    """Runs coroutine functions until the pipe closes; `enter` is called in the context of each."""
 
-    def __init__(self, pipe: ParentPipe, boot: Boot, clock: Clock) -> None:
+    def __init__(
+        self, pipe: ParentPipe, boot: Boot, clock: Clock, enter: Callable[[Lease], None]
+    ) -> None:
         self._pipe = pipe
         self._boot = boot
         self._clock = clock
+        self._enter = enter
         self._progress = ProgressRelay(pipe.send, clock)
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._begun: set[tuple[str, int]] = set()
@@ -137,6 +141,7 @@ class CoroutineRunner:
         output = CoroutineOutput(lease, self._pipe, self._boot.log_cap_bytes)
         _OUTPUT.set(output)
         CURRENT_TASK.set(TaskContext(lease, deadline, self._progress.tell))
+        self._enter(lease)
         verdict = await self._verdict(lease, key)
         duration = self._clock.monotonic() - begun
         self._progress.finish(lease)
@@ -161,12 +166,14 @@ class CoroutineRunner:
         return returned(value, self._boot.result_cap_bytes)
 
 
-def serve(pipe: ParentPipe, boot: Boot) -> None:
+def serve(
+    pipe: ParentPipe, boot: Boot, enter: Callable[[Lease], None] = lambda _lease: None
+) -> None:
     """Run an event loop until the parent closes its pipe."""
     sys.stdout = RoutedStream(sys.stdout)  # type: ignore[arg-type]
     sys.stderr = RoutedStream(sys.stderr)  # type: ignore[arg-type]
 
     async def run() -> None:
-        await CoroutineRunner(pipe, boot, SystemClock()).serve()
+        await CoroutineRunner(pipe, boot, SystemClock(), enter).serve()
 
     asyncio.run(run())

@@ -13,6 +13,7 @@ from msgspec import Struct
 from task_queue.core.task import Lease, ProgressNote, Report
 from task_queue.stream.frame_cutter import LENGTH, FrameCutter
 from task_queue.tasks import TaskType
+from task_queue.tracing.span_counts import SpanCounts
 
 #: A longer frame means that something else wrote to the pipe: any text reads as a longer one.
 MAX_FRAME_BYTES = 1 << 29
@@ -26,6 +27,7 @@ class Boot(Struct, tag=True, array_like=True):
     task_modules: list[str]
     log_cap_bytes: int
     result_cap_bytes: int
+    span_endpoint: str | None = None  #: where spans of user code go; None: tracing is not enabled
 
 
 class RunLeases(Struct, tag=True, array_like=True):
@@ -83,8 +85,14 @@ class Wrote(Struct, tag=True, array_like=True):
     text: str
 
 
+class Exported(Struct, tag=True, array_like=True):
+    """What became of spans of user code since the last such frame."""
+
+    counts: SpanCounts
+
+
 ToChild = Boot | RunLeases | CancelAttempt
-FromChild = Importing | Ready | Broken | Ended | Progressed | Wrote
+FromChild = Importing | Ready | Broken | Ended | Progressed | Wrote | Exported
 
 F = TypeVar("F")
 

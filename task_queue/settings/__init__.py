@@ -19,6 +19,7 @@ from task_queue.settings.settings import (
     RetentionSettings,
     Settings,
     StoreSettings,
+    TracingSettings,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "RetentionSettings",
     "Settings",
     "StoreSettings",
+    "TracingSettings",
     "load_settings",
     "settings_from_json",
     "settings_to_json",

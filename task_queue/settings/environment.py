@@ -2,7 +2,8 @@
 
 A variable is written as the value would be in the file, except that text needs no quotes there:
 ``TASK_QUEUE_HTTP__PORT=8001``, ``TASK_QUEUE_POOLS__DEFAULT__QUEUES='[images, mail]'``. A pool's
-hyphens become underscores, which its name cannot have. Whether a value is allowed is decided
+hyphens become underscores, which its name cannot have. Tracing has the shorter names of the
+monitoring guide as well. Whether a value is allowed is decided
 afterwards, by the same rules as for the file.
 """
 
@@ -19,6 +20,12 @@ PREFIX = "TASK_QUEUE_"
 
 #: They tell the client where the queue is, and are no settings.
 OF_THE_CLIENT = frozenset({"TASK_QUEUE_URL", "TASK_QUEUE_API_KEY"})
+
+#: Names of the monitoring guide.
+_SHORT = {
+    name: PREFIX + name.replace("TRACING_", "TRACING__", 1)
+    for name in ("TRACING_ENABLED", "TRACING_ENDPOINT", "TRACING_SAMPLE_RATE")
+}
 
 
 class Overlaid(NamedTuple):
@@ -40,10 +47,13 @@ def overlay(values: Mapping[str, Any], environ: Mapping[str, str]) -> Overlaid:
     complaints: list[tuple[str, str]] = []
     # Sorted, so that TASK_QUEUE_POOLS__A__ENV comes before TASK_QUEUE_POOLS__A__ENV__NAME.
     for variable in sorted(environ):
-        if not variable.startswith(PREFIX) or variable in OF_THE_CLIENT:
+        name = _SHORT.get(variable, variable)
+        if not name.startswith(PREFIX) or name in OF_THE_CLIENT:
             continue
         try:
-            path, kind = _target(variable, result)
+            path, kind = _target(name, result)
+            if path in variables:
+                raise _BadVariable(f"{variables[path]} sets the same: leave one of them out")
             _put(result, path, _value(environ[variable], kind))
         except (_BadVariable, ConfigError) as error:
             complaints.append((variable, str(error)))

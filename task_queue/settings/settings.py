@@ -258,6 +258,36 @@ class LoggingSettings(Section):
     task_lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
 
 
+class TracingSettings(Section):
+    """OpenTelemetry: where spans go, and of how many requests."""
+
+    enabled: bool = False
+    #: Of a receiver of OTLP over HTTP, without /v1/traces.
+    endpoint: str = "http://localhost:4318"
+    #: Of requests that come without a W3C traceparent; the others are sampled if that says so.
+    sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    #: Submitted tasks that get spans of their own, by one process of the HTTP API; the further ones
+    #: of that second have none.
+    tasks_per_second: Annotated[int, Field(ge=0, le=100_000)] = 100
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            there = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # what urllib says may show a password
+            there = False
+        # It is written into logs, so it must not have a password.
+        more = there and (parts.query or parts.fragment or "@" in parts.netloc)
+        if not there or more or url.rstrip("/").endswith("/v1/traces"):
+            raise ValueError(
+                "give http://host:4318 or https://host, without /v1/traces, which is added, and "
+                "without a password: a key goes into OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return url.rstrip("/")
+
+
 def _ports_differ(settings: "Settings") -> "Settings":
     """A head that is started here shares the machine with the HTTP API."""
     if settings.ray.address is not None:
@@ -289,6 +319,7 @@ class Settings(Section):
     pools: Pools
     autoscaler: AutoscalerSettings = AutoscalerSettings()
     logging: LoggingSettings = LoggingSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

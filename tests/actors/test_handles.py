@@ -8,9 +8,16 @@ import pytest
 
 from actors.handles import SchedulerHandle
 from task_queue.core import events as ev
-from task_queue.scheduler_api import NodeReading, SchedulerUnavailable
+from task_queue.scheduler_api import NodeReading, SchedulerUnavailable, WorkerTold
+from task_queue.tracing.span_book import SpanReport
+from task_queue.tracing.span_counts import SpanCounts
 
 pytestmark = pytest.mark.anyio
+
+
+_TOLD = WorkerTold(
+    NodeReading("n", 1.0, 2.0, 3.0, 4, 5, 6, 7), SpanReport("w", 1.0, SpanCounts(1, 2, 3))
+)
 
 
 class _FrozenMethod:
@@ -20,7 +27,7 @@ class _FrozenMethod:
 
 
 class _FrozenActor:
-    request = retry = read = tell_node = _FrozenMethod()
+    request = retry = read = tell = _FrozenMethod()
 
 
 @pytest.fixture
@@ -35,9 +42,9 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> SchedulerHandle:
         lambda handle: handle.request(ev.CancelRequested("t")),
         lambda handle: handle.retry("t", "r"),
         lambda handle: handle.read(),
-        lambda handle: handle.tell_node(NodeReading("n", 1.0, 2.0, 3.0, 4, 5, 6, 7)),
+        lambda handle: handle.tell(_TOLD),
     ],
-    ids=["request", "retry", "read", "tell_node"],
+    ids=["request", "retry", "read", "tell"],
 )
 async def test_a_frozen_scheduler_is_unavailable_when_the_patience_is_over(
     frozen: SchedulerHandle, call: Callable[[SchedulerHandle], Awaitable[Any]]

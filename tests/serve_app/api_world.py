@@ -10,6 +10,8 @@ import httpx
 from fastapi import FastAPI
 from msgspec import Struct
 
+from monitoring.attempt_spans import AttemptSpans
+from monitoring.spans import Spans
 from serve_app.api import build_api
 from serve_app.api_context import ReadRedis
 from task_queue.core.events import WorkerPulled, WorkerRegistered
@@ -21,7 +23,7 @@ from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
 from task_queue.scheduler import Scheduler, SchedulerParts
-from task_queue.settings import HttpSettings, LimitSettings, PoolSettings, Settings
+from task_queue.settings import HttpSettings, LimitSettings, PoolSettings, Settings, TracingSettings
 from task_queue.store import open_reader, open_store
 from task_queue.store.memory import MemoryStore
 from task_queue.store.protocol import Reader, Store
@@ -153,10 +155,12 @@ async def open_world(
     scheduler: Callable[[Scheduler], Any] = lambda real: real,
     reader: Callable[[Reader], Any] = lambda real: real,
     read_redis: ReadRedis | None = None,
+    tracing: TracingSettings | None = None,
 ) -> AsyncIterator[World]:
     """A world of a store in memory or, if `kind` is so, of SQLite.
 
-    `scheduler` and `reader` may put something between the API and the real ones.
+    `scheduler` and `reader` may put something between the API and the real ones; `tracing` has both
+    trace as their actors do.
     """
     clock = FakeClock()
     memory = MemoryStore()
@@ -166,6 +170,9 @@ async def open_world(
         lambda: store, rules or Rules(), clock, new_task_id, random.Random(0).random, next_firing,
         check=check_invariants,
     )  # fmt: skip
+    spans = None if tracing is None else Spans(tracing, "scheduler")
+    if spans is not None:
+        parts.on_turn = AttemptSpans(spans).take
     real = Scheduler(parts)
     await real.started()
     await real.declare(POOLS, TYPES)
@@ -177,12 +184,13 @@ async def open_world(
         pools={"cpu": PoolSettings()},
         http=HttpSettings(**(http or {})),
         limits=LimitSettings(**(limits or {})),
+        tracing=tracing or TracingSettings(),
     )
     app = build_api(
         scheduler(real),
         lambda: reader(memory if kind == "memory" else open_reader(url)),
         settings, clock, "1.2.3", sleep=sleep, check_seconds=0.2,
-        read_redis=read_redis,
+        read_redis=read_redis, spans=None if tracing is None else Spans(tracing, "api"),
     )  # fmt: skip
     transport = httpx.ASGITransport(app)
     async with (
@@ -191,3 +199,5 @@ async def open_world(
     ):
         yield World(app, client, real, store, clock)
     real.stop()
+    if spans is not None:
+        spans.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import schemathesis
 import uvicorn
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, CheckFunction, GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -139,7 +139,10 @@ def _ask(
     )  # fmt: skip
     @given(cases)
     def ask(case: Case[Any]) -> None:
-        case.validate_response(case.call(base_url=served.url), checks=checks)
+        response = case.call(base_url=served.url)
+        # The server refuses a first line of more than 64 KiB before the API sees it.
+        assume(response.content != b"Invalid HTTP request received.")
+        case.validate_response(response, checks=checks)
 
     try:
         ask()

@@ -1,7 +1,7 @@
 """Submitting single tasks: what is accepted, what is stored, what is refused and how."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -257,7 +257,7 @@ class GatedScheduler:
         self.calls: list[list[str]] = []
         self.full = full
 
-    async def submit(self, specs: list[TaskSpec], repeated: bool = False) -> Accepted | Refused:
+    async def submit(self, specs: Sequence[TaskSpec]) -> Accepted | Refused:
         self.calls.append([spec.id for spec in specs])
         await asyncio.sleep(0)
         if any(spec.queue == self.full for spec in specs):
@@ -267,7 +267,7 @@ class GatedScheduler:
 
 class TestCoalescer:
     async def _submit_all(self, scheduler: GatedScheduler, specs: list[TaskSpec]) -> list[Any]:
-        coalescer = SubmitCoalescer(scheduler)  # type: ignore[arg-type]  # as much as it needs
+        coalescer = SubmitCoalescer(scheduler.submit)
         submits = (coalescer.submit(spec) for spec in specs)
         return await asyncio.gather(*submits, return_exceptions=True)
 

@@ -38,6 +38,31 @@ def test_values(
     assert getattr(getattr(settings, section), field) == value
 
 
+def test_tracing_has_the_names_of_the_guide(load: Any) -> None:
+    guide = {
+        "TRACING_ENABLED": "true",
+        "TRACING_ENDPOINT": "http://jaeger:4318",
+        "TRACING_SAMPLE_RATE": "0.25",
+    }
+    tracing = load("tracing: {enabled: false, sample_rate: 1}", guide).tracing
+    assert (tracing.enabled, tracing.endpoint, tracing.sample_rate) == (
+        True, "http://jaeger:4318", 0.25,
+    )  # fmt: skip
+
+
+def test_one_key_set_by_two_variables_is_refused(complaints: Any) -> None:
+    both = {"TRACING_ENABLED": "true", "TASK_QUEUE_TRACING__ENABLED": "false"}
+    [line] = complaints("", both)
+    assert line == (
+        "TRACING_ENABLED: TASK_QUEUE_TRACING__ENABLED sets the same: leave one of them out"
+    )
+
+
+def test_a_wrong_value_of_the_guides_variable_is_told_under_its_name(complaints: Any) -> None:
+    [line] = complaints("", {"TRACING_SAMPLE_RATE": "2"})
+    assert line == "TRACING_SAMPLE_RATE: tracing.sample_rate: 2: give 1 or less"
+
+
 def test_pools(load: Any) -> None:
     settings = load(
         POOLS,

@@ -27,6 +27,18 @@ REFUSED = [
     ("redis: {url: 'redis://'}", "redis.url: .*give redis://:password@host:port/0"),
     ("redis: {url: 'redis://h:x/0'}", "redis.url: .*give redis://:password@host:port/0"),
     ("redis: {url: 'redis://h/queue'}", "redis.url: .*give redis://:password@host:port/0"),
+    # tracing
+    ("tracing: {enabled: 1}", "tracing.enabled: 1: give true or false"),
+    ("tracing: {endpoint: 'localhost:4318'}", "tracing.endpoint: .*give http://host:4318"),
+    ("tracing: {endpoint: 'http://h/v1/traces'}", "tracing.endpoint: .*without /v1/traces"),
+    (
+        "tracing: {endpoint: 'http://me:hunter2@h'}",
+        r"tracing.endpoint: 'http://\*\*\*@h': .*a password",
+    ),
+    ("tracing: {endpoint: 'http://h:x'}", "tracing.endpoint: .*give http://host:4318"),
+    ("tracing: {sample_rate: 1.1}", "tracing.sample_rate: 1.1: give 1 or less"),
+    ("tracing: {sample_rate: -1}", "tracing.sample_rate: -1: give 0 or more"),
+    ("tracing: {tasks_per_second: -1}", "tracing.tasks_per_second: -1: give 0 or more"),
     # http
     ("http: {port: 0}", "http.port: 0: give 1 or more"),
     ("http: {port: 65536}", "http.port: 65536: give 65535 or less"),

@@ -113,7 +113,7 @@ class WorkerHost:
             name = f"{self._worker_id}#{self._incarnation}"
             executors = self._executors = self._make_executors(name)
             info = WorkerInfo(self._worker_id, name, "pool", ("*",), executors.plan.slots)
-            worker = Worker(info, self._network, executors, self._clock)  # type: ignore[arg-type]  # it calls no more
+            worker = Worker(info, self._network, executors, self._clock)
             executors.on_change = worker.on_change
             self._process = asyncio.ensure_future(worker.run())
             await asyncio.wait([self._process])

@@ -1,0 +1,31 @@
+"""The ids of a task's spans. Whoever knows the task's id knows them all.
+
+A retry links to the attempt before it, and a span of user code has its attempt as parent, without
+anything more being stored or sent. The price is one hash for each span that is recorded.
+"""
+
+from hashlib import blake2b
+
+
+def submit_span_id(task_id: str) -> int:
+    """Of `task:submit`."""
+    return _span_id(f"{task_id}/submit")
+
+
+def wait_span_id(task_id: str, attempt: int) -> int:
+    """Of `task:wait` before an attempt; `attempt` as below."""
+    return _span_id(f"{task_id}/wait/{attempt}")
+
+
+def attempt_span_id(task_id: str, attempt: int) -> int:
+    """Of `task:execute`.
+
+    Args:
+        attempt: as people count them, from 1: leases that were given back unstarted are none.
+    """
+    return _span_id(f"{task_id}/attempt/{attempt}")
+
+
+def _span_id(text: str) -> int:
+    digest = blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) or 1  # 0 is no span id
