@@ -8,7 +8,7 @@ from fastapi import Request
 
 from monitoring.logs import get_logger
 from monitoring.redis_reading import RedisReading
-from serve_app.catalogue import Catalogue
+from serve_app.catalogue_source import CatalogueSource
 from serve_app.fleet import SHOWN_LOST_SECONDS, lost_lately
 from serve_app.nearest import shown
 from serve_app.problems import ApiProblem, refusal
@@ -61,7 +61,7 @@ class ApiContext:
         self.started_at = clock.monotonic()
         self.figures = ReplicaFigures.begun(clock)
         self._told: dict[str, int] = {}
-        self.catalogue = Catalogue(readers, clock)
+        self.catalogue = CatalogueSource(readers, clock)
         self.submission = Submission(self.catalogue, settings.limits, clock)
         self.coalescer = SubmitCoalescer(scheduler)
         self._reading: ReadingCache[SchedulerReading] = ReadingCache(
@@ -99,13 +99,15 @@ class ApiContext:
         self._lost.forget()
         return answer
 
-    def task(self, task_id: str) -> Task:
+    async def task(self, task_id: str) -> Task:
         """One task, without its arguments, which no answer shows and which may be large.
 
         Raises:
             ApiProblem: 404, there is none.
         """
-        task = self.readers.point.find([checked_id(task_id)]).get(task_id)
+        checked = checked_id(task_id)
+        found = await self.readers.point(lambda reader: reader.find([checked]))
+        task = found.get(task_id)
         if task is None:
             raise unknown_tasks([task_id])
         return task
