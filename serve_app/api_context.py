@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import Request
+from msgspec import Struct
 
 from monitoring.logs import get_logger
 from monitoring.redis_reading import RedisReading
@@ -33,6 +35,14 @@ _TELL_SECONDS = 2.0
 _REDIS_SECONDS = 2.0
 
 ReadRedis = Callable[[], Awaitable[RedisReading]]
+
+
+class RedisLook(Struct, frozen=True):
+    """How Redis was, and how long it took to say so."""
+
+    reading: RedisReading
+    seconds: float
+
 
 _log = get_logger("api")
 
@@ -71,7 +81,9 @@ class ApiContext:
             self._read_lost, _LOST_SECONDS, clock
         )
 
-        self.redis = None if read_redis is None else ReadingCache(read_redis, _REDIS_SECONDS, clock)
+        self.redis: ReadingCache[RedisLook] | None = None
+        if read_redis is not None:
+            self.redis = ReadingCache(partial(_timed, read_redis, clock), _REDIS_SECONDS, clock)
 
     async def reading(self) -> SchedulerReading:
         """The scheduler, at most half a second ago."""
@@ -139,6 +151,12 @@ class ApiContext:
         now = self.clock.now()
         workers = await self.readers.scan(lambda reader: reader.workers())
         return lost_lately(workers, now - SHOWN_LOST_SECONDS)
+
+
+async def _timed(read_redis: ReadRedis, clock: Clock) -> RedisLook:
+    begun = clock.monotonic()
+    reading = await read_redis()
+    return RedisLook(reading, clock.monotonic() - begun)
 
 
 def checked_id(task_id: str) -> str:

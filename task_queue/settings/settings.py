@@ -251,6 +251,13 @@ class LoggingSettings(Section):
     task_lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
 
 
+class MonitoringSettings(Section):
+    """The Prometheus and the Alertmanager that `python -m cluster monitoring` starts."""
+
+    prometheus_port: Port = 9090
+    alertmanager_port: Port = 9093
+
+
 def _ports_differ(settings: "Settings") -> "Settings":
     """A head that is started here shares the machine with the HTTP API."""
     if settings.ray.address is not None:
@@ -282,6 +289,7 @@ class Settings(Section):
     pools: Pools
     autoscaler: AutoscalerSettings = AutoscalerSettings()
     logging: LoggingSettings = LoggingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

@@ -60,12 +60,12 @@ class OwnCluster:
     def client(self) -> Client:
         return Client(self.url, retry_seconds=60.0)
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """`python -m cluster COMMAND CONFIG`, as a person types it."""
+    def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """`python -m cluster COMMAND CONFIG OPTIONS`, as a person types it."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
         environment["PYTHONPATH"] = str(ROOT)
         return subprocess.run(
-            [sys.executable, "-m", "cluster", command, str(self.config)],
+            [sys.executable, "-m", "cluster", command, str(self.config), *options],
             cwd=self.folder, env=environment, capture_output=True, text=True,
             timeout=_COMMAND_SECONDS, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
