@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop test check fmt bench bench-long bench-peers clean venv system-packages
+.PHONY: help run stop monitoring monitoring-stop test check fmt bench bench-long bench-peers clean venv system-packages
 
 # Any Python from 3.11 on: make test PYTHON=python3.12
 PYTHON ?= python3
@@ -34,6 +34,12 @@ run: venv  ## Start the queue on this machine and run the image example; it stay
 
 stop: venv  ## End what `make run` started; waiting tasks are kept
 	$(BIN)/python -m cluster down $(CONFIG)
+
+monitoring: venv  ## Start Prometheus and Alertmanager for the queue that `make run` started
+	$(BIN)/python -m cluster monitoring $(CONFIG)
+
+monitoring-stop: venv  ## End them; their data is kept
+	$(BIN)/python -m cluster monitoring-stop $(CONFIG)
 
 test: check system-packages  ## Everything that CI runs: check, then all tests
 	$(BIN)/pytest

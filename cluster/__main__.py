@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +15,23 @@ from cluster.backup import backup_store
 from cluster.health import NoHealth, read_health
 from cluster.local_ray import ON_LOOPBACK, auth_environment
 from cluster.migrate import migrate_store
+from cluster.monitoring_files import missing_secrets
+from cluster.monitoring_servers import (
+    SHIPPED_FILES,
+    monitoring_folder,
+    start_monitoring,
+    stop_monitoring,
+)
 from cluster.record import state_folder
 from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings, load_settings
 
+#: On the host's network, so that Grafana reaches a Prometheus that listens on loopback only.
+_DOCKER = """Grafana (http://127.0.0.1:3000) and Jaeger (http://127.0.0.1:16686):
+  docker run -d --name grafana --network host \\
+    -e GF_SERVER_HTTP_ADDR=127.0.0.1 grafana/grafana:latest
+  docker run -d --name jaeger -e COLLECTOR_OTLP_ENABLED=true \\
+    -p 127.0.0.1:4318:4318 -p 127.0.0.1:16686:16686 jaegertracing/all-in-one:latest"""
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 
 
@@ -74,6 +88,39 @@ def status(config: Path) -> None:
 def url(config: Path) -> None:
     """Print where the HTTP API of CONFIG is, for TASK_QUEUE_URL."""
     click.echo(api_url(_load(config)))
+
+
+@main.command()
+@_CONFIG
+@click.option(
+    "--files",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=SHIPPED_FILES,
+    help="Folder with prometheus/ and alertmanager/, if not the shipped one.",
+)
+def monitoring(config: Path, files: Path) -> None:
+    """Start Prometheus and Alertmanager for the queue of CONFIG, which must be up.
+
+    If they run already, they read their files again.
+    """
+    settings = _load(config)
+    for server in start_monitoring(settings, files):
+        click.echo(f"  {server.name:<14} {server.url}  (pid {server.pid})")
+    folder = monitoring_folder(settings)
+    click.echo(f"Their data and logs are in {folder}")
+    for path in missing_secrets(folder):
+        click.echo(f"No alert reaches its receiver before you write {path}")
+    if shutil.which("docker"):
+        click.echo(_DOCKER)
+    click.echo(f"End them with: python -m cluster monitoring-stop {config}")
+
+
+@main.command()
+@_CONFIG
+def monitoring_stop(config: Path) -> None:
+    """End the Prometheus and the Alertmanager that `monitoring` started; their data is kept."""
+    ended = stop_monitoring(_load(config))
+    click.echo(f"Ended {', '.join(ended)}." if ended else "Nothing to end: neither runs.")
 
 
 @main.command()

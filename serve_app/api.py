@@ -32,6 +32,7 @@ from serve_app.routes_workers import WorkerRoutes
 from task_queue.clock import Clock
 from task_queue.scheduler_api import SchedulerApi
 from task_queue.settings import Settings
+from task_queue.store import is_postgres
 from task_queue.store.protocol import Reader
 
 #: Less than the second within which /health has to answer.
@@ -66,7 +67,7 @@ def build_api(
         scheduler: where everything that changes something goes.
         open_reader: opens a reader of the scheduler's store; called at the first question, up to
             three times, and again after a failure. Readers are closed when the application ends.
-        settings: `http`, `limits` and `tracing` are used.
+        settings: `http`, `limits`, `tracing` and the kind of `store` are used.
         clock: what time it is.
         version: of the software, for /health and /docs.
         sleep: how the event stream waits between two looks.
@@ -74,7 +75,7 @@ def build_api(
         read_redis: how Redis is; None: there is none.
         spans: where spans go; None: nothing is traced. Closed when the application ends.
     """
-    readers = Readers(open_reader, clock)
+    readers = Readers(open_reader, clock, remote=is_postgres(settings.store.url))
     context = ApiContext(
         scheduler, readers, settings, clock, version, sleep, check_seconds, read_redis, spans
     )  # fmt: skip

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import Request
+from msgspec import Struct
 
 from monitoring.logs import get_logger
 from monitoring.redis_reading import RedisReading
 from monitoring.spans import Spans
-from serve_app.catalogue import Catalogue
+from serve_app.catalogue_source import CatalogueSource
 from serve_app.fleet import SHOWN_LOST_SECONDS, lost_lately
 from serve_app.nearest import shown
 from serve_app.problems import ApiProblem, refusal
@@ -36,6 +38,14 @@ _TELL_SECONDS = 2.0
 _REDIS_SECONDS = 2.0
 
 ReadRedis = Callable[[], Awaitable[RedisReading]]
+
+
+class RedisLook(Struct, frozen=True):
+    """How Redis was, and how long it took to say so."""
+
+    reading: RedisReading
+    seconds: float
+
 
 _log = get_logger("api")
 
@@ -65,7 +75,7 @@ class ApiContext:
         self.started_at = clock.monotonic()
         self.figures = ReplicaFigures.begun(clock)
         self._told: dict[str, int] = {}
-        self.catalogue = Catalogue(readers, clock)
+        self.catalogue = CatalogueSource(readers, clock)
         self.submission = Submission(self.catalogue, settings.limits, clock)
         self._span_counts = SpanCounts() if spans is None else spans.counts
         self.submit: Submit = scheduler.submit
@@ -80,7 +90,9 @@ class ApiContext:
             self._read_lost, _LOST_SECONDS, clock
         )
 
-        self.redis = None if read_redis is None else ReadingCache(read_redis, _REDIS_SECONDS, clock)
+        self.redis: ReadingCache[RedisLook] | None = None
+        if read_redis is not None:
+            self.redis = ReadingCache(partial(_timed, read_redis, clock), _REDIS_SECONDS, clock)
 
     async def reading(self) -> SchedulerReading:
         """The scheduler, at most half a second ago."""
@@ -117,13 +129,15 @@ class ApiContext:
         self._reading.forget()
         self._lost.forget()
 
-    def task(self, task_id: str) -> Task:
+    async def task(self, task_id: str) -> Task:
         """One task, without its arguments, which no answer shows and which may be large.
 
         Raises:
             ApiProblem: 404, there is none.
         """
-        task = self.readers.point.find([checked_id(task_id)]).get(task_id)
+        checked = checked_id(task_id)
+        found = await self.readers.point(lambda reader: reader.find([checked]))
+        task = found.get(task_id)
         if task is None:
             raise unknown_tasks([task_id])
         return task
@@ -155,6 +169,12 @@ class ApiContext:
         now = self.clock.now()
         workers = await self.readers.scan(lambda reader: reader.workers())
         return lost_lately(workers, now - SHOWN_LOST_SECONDS)
+
+
+async def _timed(read_redis: ReadRedis, clock: Clock) -> RedisLook:
+    begun = clock.monotonic()
+    reading = await read_redis()
+    return RedisLook(reading, clock.monotonic() - begun)
 
 
 def checked_id(task_id: str) -> str:

@@ -1,13 +1,14 @@
 """Where a submit goes: the task that it names, its queue, and whether workers there have the task.
 
 What is found for a name and a queue is kept until the catalogue is read again. Faults are not kept:
-each is looked at anew, because the pool may have been declared a moment ago.
+each is looked at anew in a fresh catalogue, because the pool may have been declared a moment ago.
 """
 
 from msgspec import Struct
 
 from serve_app.argument_checks import ArgumentChecks
 from serve_app.catalogue import Catalogue
+from serve_app.catalogue_source import CatalogueSource
 from serve_app.complaint import Complaint
 from serve_app.nearest import hint, shown
 from task_queue.queue_name import queue_name_fault
@@ -31,47 +32,43 @@ _Key = tuple[str, str | None]
 
 
 class Destinations:
-    """Looks names and queues up in the catalogue. Every method may raise StoreError."""
+    """Looks names and queues up in the catalogue. Every coroutine may raise StoreError."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-        self._reading = 0  #: of the catalogue, that all which is kept comes from
+    def __init__(self, source: CatalogueSource) -> None:
+        self._source = source
+        self._catalogue = Catalogue({}, [])  #: that all which is kept comes from
         self._good: dict[_Key, Destination] = {}
 
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Forget what is too old. For one submit, or before many of the same moment."""
-        reading = self._catalogue.reading()
-        if reading != self._reading or len(self._good) >= _MOST_KEPT:
-            self._reading, self._good = reading, {}
+        self._use(await self._source.current())
 
-    def find(self, name: str, queue: str | None) -> Destination | Complaint:
+    async def find(self, name: str, queue: str | None) -> Destination | Complaint:
         """Where it goes; a Complaint if no worker knows the task."""
         good = self._good.get((name, queue))
         if good is not None:
             return good
-        self.refresh()
-        task_type = self._catalogue.task_type(name)
-        if task_type is None:
-            return self._unknown_task(name)
-        place = queue or task_type.options.queue
-        complaints = self._place_complaints(name, place)
-        found = Destination(task_type, place, ArgumentChecks(task_type), complaints)
-        # A name or queue that was not known has had the catalogue read again, in between.
-        if not complaints and self._catalogue.reading() == self._reading:
+        self._use(await self._source.current())
+        found = self._look(name, queue)
+        if isinstance(found, Complaint) or found.complaints:
+            self._use(await self._source.fresh())
+            found = self._look(name, queue)
+        if isinstance(found, Destination) and not found.complaints:
             self._good[name, queue] = found
         return found
 
-    def _unknown_task(self, name: str) -> Complaint:
-        names = [task_type.name for task_type in self._catalogue.task_types()]
-        cure = hint(name, names, "tasks")
-        return Complaint("name", f"no worker knows a task {shown(name)}; {cure}")
+    def _use(self, catalogue: Catalogue) -> None:
+        if catalogue is not self._catalogue or len(self._good) >= _MOST_KEPT:
+            self._catalogue, self._good = catalogue, {}
 
-    def _place_complaints(self, name: str, queue: str) -> list[Complaint]:
-        complaints = self._misplaced(name, queue)
-        if complaints:  # the pool may have been declared a moment ago
-            self._catalogue.refresh()
-            complaints = self._misplaced(name, queue)
-        return complaints
+    def _look(self, name: str, queue: str | None) -> Destination | Complaint:
+        task_type = self._catalogue.types.get(name)
+        if task_type is None:
+            cure = hint(name, list(self._catalogue.types), "tasks")
+            return Complaint("name", f"no worker knows a task {shown(name)}; {cure}")
+        place = queue or task_type.options.queue
+        complaints = self._misplaced(name, place)
+        return Destination(task_type, place, ArgumentChecks(task_type), complaints)
 
     def _misplaced(self, name: str, queue: str) -> list[Complaint]:
         """Any worker that serves the queue may get the task, so all their pools must have it."""
@@ -86,7 +83,7 @@ class Destinations:
         if not without:
             return []
         having = self._catalogue.pools_with(name)
-        queues = sorted({q for p in self._catalogue.pools() if p.name in having for q in p.queues})
+        queues = sorted({q for p in self._catalogue.pools if p.name in having for q in p.queues})
         cure = f"queues whose pools have it: {', '.join(queues)}" if queues else "no pool has it"
         text = f"'{queue}' is served by pool {', '.join(without)}, which lacks task {name}; {cure}"
         return [Complaint("queue", text)]

@@ -1,9 +1,13 @@
 """The readers of one API process: which question is asked where.
 
-A point read takes some ten microseconds and is made right away, on the event loop. What may scan
-many rows is asked of a second reader in a thread of its own, one question at a time, because a
-reader is not for two threads. Health is probed through a third, so that a scan does not look like a
-sick store. Each is opened at its first use: when a replica starts there may be no store yet.
+A point read of a SQLite file takes some ten microseconds and is made right away, on the event loop.
+What may scan many rows is asked of a second reader in a thread of its own, one question at a time,
+because a reader is not for two threads. Health is probed through a third, so that a scan does not
+look like a sick store. Each is opened at its first use: when a replica starts there may be no store
+yet.
+
+A database on another machine may take a question and never answer. So its point reads have a thread
+too: nothing waits for it on the event loop, and no caller waits for it without end.
 """
 
 import asyncio
@@ -15,9 +19,14 @@ from typing import NamedTuple, TypeVar
 from serve_app.timed_reader import timed_reader
 from task_queue.clock import Clock
 from task_queue.histogram import Histogram, sum_of
-from task_queue.store.protocol import Reader
+from task_queue.store.protocol import Reader, StoreError
 
 T = TypeVar("T")
+
+#: For an answer to a point read. Callers of a task's state are told then that the store is away.
+_POINT_SECONDS = 5.0
+#: For a scan: PostgreSQL itself ends a statement after 60 s, so more is a server that hangs.
+_SCAN_SECONDS = 65.0
 
 
 class Connections(NamedTuple):
@@ -32,20 +41,33 @@ class Readers:
 
     most = 3  #: connections that are opened, at their first use
 
-    def __init__(self, open_reader: Callable[[], Reader], clock: Clock) -> None:
+    def __init__(
+        self,
+        open_reader: Callable[[], Reader],
+        clock: Clock,
+        *,
+        remote: bool,
+        point_seconds: float = _POINT_SECONDS,
+    ) -> None:
+        """
+        Args:
+            remote: the store is a server, which may hang.
+            point_seconds: after which a point read of a remote store is given up.
+        """
         self._seconds = [Histogram() for _ in range(self.most)]
         openers = [partial(_open_timed, open_reader, clock, seconds) for seconds in self._seconds]
-        self._open_reader = openers[0]
-        self._point: Reader | None = None
-        self._scan = _ReaderThread(openers[1], "store-scan")
-        self._probe = _ReaderThread(openers[2], "store-probe")
+        self._point: _ReaderHere | _ReaderThread = (
+            _ReaderThread(openers[0], "store-point", point_seconds)
+            if remote
+            else _ReaderHere(openers[0])
+        )
+        self._scan = _ReaderThread(openers[1], "store-scan", _SCAN_SECONDS)
+        self._probe = _ReaderThread(openers[2], "store-probe", _SCAN_SECONDS)
+        self._all = (self._point, self._scan, self._probe)
 
-    @property
-    def point(self) -> Reader:
-        """For reads by key, on the event loop."""
-        if self._point is None:
-            self._point = self._open_reader()
-        return self._point
+    async def point(self, question: Callable[[Reader], T]) -> T:
+        """Ask by key."""
+        return await self._point.ask(question)
 
     async def scan(self, question: Callable[[Reader], T]) -> T:
         """Ask what may take long."""
@@ -56,9 +78,8 @@ class Readers:
         await self._probe.ask(lambda reader: reader.ping())
 
     def connections(self) -> Connections:
-        threads = (self._scan, self._probe)
-        opened = sum(thread.opened for thread in threads) + (self._point is not None)
-        return Connections(sum(thread.busy for thread in threads), opened)
+        active = sum(reader.busy for reader in self._all)
+        return Connections(active, sum(reader.opened for reader in self._all))
 
     def query_seconds(self) -> Histogram:
         """How long all questions took so far."""
@@ -66,37 +87,25 @@ class Readers:
 
     def close(self) -> None:
         """Close what was opened. No question may follow."""
-        self._scan.close()
-        self._probe.close()
-        if self._point is not None:
-            self._point.close()
+        for reader in self._all:
+            reader.close()
 
 
 def _open_timed(open_reader: Callable[[], Reader], clock: Clock, seconds: Histogram) -> Reader:
     return timed_reader(open_reader(), clock, seconds)
 
 
-class _ReaderThread:
-    """A reader and the one thread that uses it."""
+class _LazyReader:
+    """A reader that is opened at the first question."""
 
-    def __init__(self, open_reader: Callable[[], Reader], name: str) -> None:
+    def __init__(self, open_reader: Callable[[], Reader]) -> None:
         self._open_reader = open_reader
-        self._thread = ThreadPoolExecutor(1, name)
         self._reader: Reader | None = None
         self.busy = False
 
     @property
     def opened(self) -> bool:
         return self._reader is not None
-
-    async def ask(self, question: Callable[[Reader], T]) -> T:
-        """A caller that gives up leaves the thread at work; the next question waits for it."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._answer, question)
-
-    def close(self) -> None:
-        self._thread.submit(self._close)
-        self._thread.shutdown(wait=False)
 
     def _answer(self, question: Callable[[Reader], T]) -> T:
         self.busy = True
@@ -110,3 +119,42 @@ class _ReaderThread:
     def _close(self) -> None:
         if self._reader is not None:
             self._reader.close()
+
+
+class _ReaderHere(_LazyReader):
+    """Used on the event loop."""
+
+    async def ask(self, question: Callable[[Reader], T]) -> T:
+        return self._answer(question)
+
+    def close(self) -> None:
+        self._close()
+
+
+class _ReaderThread(_LazyReader):
+    """Used by one thread of its own."""
+
+    def __init__(
+        self, open_reader: Callable[[], Reader], name: str, patience_seconds: float
+    ) -> None:
+        super().__init__(open_reader)
+        self._thread = ThreadPoolExecutor(1, name)
+        self._patience_seconds = patience_seconds
+
+    async def ask(self, question: Callable[[Reader], T]) -> T:
+        """A caller that gives up leaves the thread at its question; those that it has not begun
+        are forgotten with their callers."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._patience_seconds) as limit:
+                return await loop.run_in_executor(self._thread, self._answer, question)
+        except TimeoutError as error:
+            if not limit.expired():  # the reader's own
+                raise
+            raise StoreError(
+                f"the store did not answer within {self._patience_seconds:g} s"
+            ) from error
+
+    def close(self) -> None:
+        self._thread.submit(self._close)
+        self._thread.shutdown(wait=False)

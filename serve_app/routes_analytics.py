@@ -104,8 +104,9 @@ class AnalyticsRoutes:
     async def get_queue_depth(self, request: Request) -> Response:
         decode_query(request, NoFields)
         reading = await self._context.reading()
+        catalogue = await self._context.catalogue.current()
         depths = []
-        for state in queue_states(reading, self._context.catalogue):
+        for state in queue_states(reading, catalogue):
             bands = by_band(state.waiting)
             depths.append(
                 QueueDepth(

@@ -82,7 +82,7 @@ class BatchRoutes:
         """
         now = self._context.clock.now()
         if len(ids) < _FEW_IDS:
-            return _find_over(self._context.readers.point, ids, now)
+            return await self._context.readers.point(lambda reader: _find_over(reader, ids, now))
         return await self._context.readers.scan(lambda reader: _find_over(reader, ids, now))
 
 

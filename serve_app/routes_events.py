@@ -8,6 +8,7 @@ wants more comes again.
 
 import math
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -23,7 +24,7 @@ from serve_app.problems import ApiProblem
 from serve_app.task_filters import Text
 from task_queue.clock import to_rfc3339
 from task_queue.core.task import Task
-from task_queue.store.protocol import Cursor, StoreError
+from task_queue.store.protocol import Cursor, Reader, StoreError
 
 _LONGEST_SECONDS = 30.0
 _POLL_SECONDS = 0.25
@@ -68,7 +69,11 @@ class EventRoutes:
     async def stream_events(self, request: Request) -> Response:
         query = decode_query(request, EventsQuery)
         given = request.headers.get("last-event-id", "")
-        cursor = _cursor(given) if given else self._context.readers.point.last_ended()
+        cursor = (
+            _cursor(given)
+            if given
+            else await self._context.readers.point(lambda reader: reader.last_ended())
+        )
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
             self._events(cursor, query), headers=headers, media_type="text/event-stream"
@@ -80,7 +85,7 @@ class EventRoutes:
         yield _place(cursor, "retry: 1000\n")  # whoever resumes has a place from the first moment
         while clock.monotonic() - begun < _LONGEST_SECONDS:
             try:
-                tasks = self._context.readers.point.ended_after(cursor, _MOST_AT_ONCE)
+                tasks = await self._context.readers.point(partial(_ended_after, cursor))
             except StoreError as error:
                 _log.warning("event_stream_ended", reason=str(error))
                 return  # the client comes again, from its last event
@@ -94,6 +99,10 @@ class EventRoutes:
                 said = clock.monotonic()
                 yield _place(cursor, ": heartbeat\n")
             await sleep(0.0 if len(tasks) == _MOST_AT_ONCE else _POLL_SECONDS)
+
+
+def _ended_after(cursor: Cursor, reader: Reader) -> list[Task]:
+    return reader.ended_after(cursor, _MOST_AT_ONCE)
 
 
 def _event(task: Task, cursor: Cursor) -> bytes:

@@ -139,10 +139,10 @@ class HealthRoutes:
             return _Redis(_NOT_CONFIGURED, None)
         begun = self._context.clock.monotonic()
         try:
-            reading = await self._in_time(self._context.redis.get(), "Redis")
+            look = await self._in_time(self._context.redis.get(), "Redis")
         except _Sick as error:
             return _Redis(_UNHEALTHY, self._since(begun), str(error))
-        return _Redis(_HEALTHY, self._since(begun), reading=reading)
+        return _Redis(_HEALTHY, _milliseconds(look.seconds), reading=look.reading)
 
     async def _workers(self) -> shapes.WorkersHealth:
         lost_soon = asyncio.ensure_future(self._lost())  # both are asked in the same second
@@ -180,10 +180,14 @@ class HealthRoutes:
 
     def _since(self, begun: float) -> float:
         """Milliseconds."""
-        return round((self._context.clock.monotonic() - begun) * 1000, 1)
+        return _milliseconds(self._context.clock.monotonic() - begun)
 
     def _uptime(self) -> float:
         return round(self._context.clock.monotonic() - self._context.started_at, 3)
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
 
 
 def _startable(reading: SchedulerReading) -> int:

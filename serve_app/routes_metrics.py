@@ -76,7 +76,7 @@ class MetricsRoutes:
         if redis is None:
             return []
         try:
-            return list(redis_families(await redis.get()))
+            return list(redis_families((await redis.get()).reading))
         except RedisAway as error:
             _log.warning("redis_away", reason=str(error))
             return list(redis_families(None))

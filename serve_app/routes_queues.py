@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from serve_app import examples
 from serve_app.answers import json_answer
 from serve_app.api_context import ApiContext
+from serve_app.catalogue import Catalogue
 from serve_app.decoding import NoFields, decode_body, decode_query
 from serve_app.nearest import hint, shown
 from serve_app.operation import Operation
@@ -65,7 +66,8 @@ class QueueRoutes:
 
     async def list_queues(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        reading, catalogue = await self._context.reading(), self._context.catalogue
+        reading = await self._context.reading()
+        catalogue = await self._context.catalogue.current()
         states = queue_states(reading, catalogue)
         return json_answer(QueuesAnswer([queue_view(s, catalogue, reading.at) for s in states]))
 
@@ -81,8 +83,9 @@ class QueueRoutes:
 
     async def list_task_types(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        types = self._context.catalogue.task_types()
-        return json_answer(TaskTypesAnswer([self._type_view(task_type) for task_type in types]))
+        catalogue = await self._context.catalogue.current()
+        types = [_type_view(task_type, catalogue) for task_type in catalogue.types.values()]
+        return json_answer(TaskTypesAnswer(types))
 
     async def _set_paused(self, request: Request, paused: bool) -> Response:
         queue = await self._known_queue(request)
@@ -94,9 +97,10 @@ class QueueRoutes:
         decode_query(request, NoFields)
         decode_body(await request.body(), NoFields)
         queue: str = request.path_params["queue"]
-        if queue in self._context.catalogue.queues():
+        catalogue = await self._context.catalogue.current()
+        if queue in catalogue.queues():
             return queue
-        states = queue_states(await self._context.reading(), self._context.catalogue)
+        states = queue_states(await self._context.reading(), catalogue)
         known = [state.queue for state in states]
         if queue not in known:
             raise ApiProblem(
@@ -104,16 +108,17 @@ class QueueRoutes:
             )
         return queue
 
-    def _type_view(self, task_type: TaskType) -> TaskTypeView:
-        options = task_type.options
-        return TaskTypeView(
-            name=task_type.name,
-            signature=task_type.signature,
-            doc=task_type.doc,
-            queue=options.queue,
-            priority=options.priority,
-            max_retries=options.max_retries,
-            timeout_seconds=options.timeout_seconds,
-            executor=options.executor,
-            pools=self._context.catalogue.pools_with(task_type.name),
-        )
+
+def _type_view(task_type: TaskType, catalogue: Catalogue) -> TaskTypeView:
+    options = task_type.options
+    return TaskTypeView(
+        name=task_type.name,
+        signature=task_type.signature,
+        doc=task_type.doc,
+        queue=options.queue,
+        priority=options.priority,
+        max_retries=options.max_retries,
+        timeout_seconds=options.timeout_seconds,
+        executor=options.executor,
+        pools=catalogue.pools_with(task_type.name),
+    )

@@ -66,21 +66,23 @@ class ScheduleRoutes:
 
     async def list_schedules(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        return json_answer(SchedulesAnswer([schedule_view(schedule) for schedule in self._all()]))
+        return json_answer(
+            SchedulesAnswer([schedule_view(schedule) for schedule in await self._all()])
+        )
 
     async def get_schedule(self, request: Request) -> Response:
         decode_query(request, NoFields)
         schedule_id = request.path_params["schedule_id"]
-        for schedule in self._all():
+        for schedule in await self._all():
             if schedule.id == schedule_id:
                 return json_answer(schedule_view(schedule))
-        raise self._unknown(schedule_id)
+        raise await self._unknown(schedule_id)
 
     async def save_schedule(self, request: Request) -> Response:
         decode_query(request, NoFields)
         wanted = decode_body(await request.body(), ScheduleRequest)
-        schedule = self._made(wanted, self._context.origin(request))
-        older = next((s for s in self._all() if s.id == schedule.id), None)
+        schedule = await self._made(wanted, self._context.origin(request))
+        older = next((s for s in await self._all() if s.id == schedule.id), None)
         if older is not None:
             _take_over_history(schedule, older)
         await self._context.request(ScheduleSaved(schedule))
@@ -94,17 +96,19 @@ class ScheduleRoutes:
         schedule_id = request.path_params["schedule_id"]
         answer = await self._context.request_or_refusal(ScheduleDeleted(schedule_id))
         if isinstance(answer, Refused):
-            raise self._unknown(schedule_id) if answer.reason == "not_live" else refusal(answer)
+            if answer.reason == "not_live":
+                raise await self._unknown(schedule_id)
+            raise refusal(answer)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def _all(self) -> list[Schedule]:
-        return self._context.readers.point.schedules()
+    async def _all(self) -> list[Schedule]:
+        return await self._context.readers.point(lambda reader: reader.schedules())
 
-    def _unknown(self, schedule_id: str) -> ApiProblem:
-        cure = hint(schedule_id, [s.id for s in self._all()], "schedules")
+    async def _unknown(self, schedule_id: str) -> ApiProblem:
+        cure = hint(schedule_id, [s.id for s in await self._all()], "schedules")
         return ApiProblem(HTTPStatus.NOT_FOUND, f"no schedule {shown(schedule_id)}; {cure}")
 
-    def _made(self, wanted: ScheduleRequest, origin: Origin) -> Schedule:
+    async def _made(self, wanted: ScheduleRequest, origin: Origin) -> Schedule:
         """The schedule, or an ApiProblem that says what is wrong with it."""
         now = self._context.clock.now()
         complaints = [*_times_complaints(wanted), *_once_only_complaints(wanted.task)]
@@ -114,7 +118,7 @@ class ScheduleRoutes:
             raise problem_of(complaints)
         schedule = Schedule(
             id=wanted.id or new_task_id(now),
-            template=self._template(wanted.task, origin),
+            template=await self._template(wanted.task, origin),
             next_run_at=now,
             cron=wanted.cron,
             interval_seconds=wanted.interval_seconds,
@@ -126,11 +130,11 @@ class ScheduleRoutes:
         schedule.next_run_at = next_firing(schedule, now)
         return schedule
 
-    def _template(self, wanted: SubmitRequest, origin: Origin) -> TaskSpec:
+    async def _template(self, wanted: SubmitRequest, origin: Origin) -> TaskSpec:
         """What will be submitted: checked like a submit, but without an id, and with no trace:
         its firings are not part of the caller's."""
         try:
-            spec = self._context.submission.spec(wanted, origin)
+            spec = await self._context.submission.spec(wanted, origin)
         except ApiProblem as problem:
             errors = [f"task.{error}" for error in problem.errors or [problem.detail]]
             told = errors if len(errors) > 1 else []

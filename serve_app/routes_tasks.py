@@ -102,55 +102,61 @@ class TaskRoutes:
     async def submit_task(self, request: Request) -> Response:
         decode_query(request, NoFields)
         wanted = decode_body(await request.body(), SubmitRequest)
-        spec = self._context.submission.spec(wanted, self._context.origin(request))
+        spec = await self._context.submission.spec(wanted, self._context.origin(request))
         submitted = await self._context.coalescer.submit(spec)
         headers = {"Location": f"{_TASKS}/{submitted.task_id}"}
         if not submitted.duplicate:
             view = task_view(_fresh(spec, self._context.clock.now()))
             return json_answer(view, HTTPStatus.CREATED, headers)
-        older = self._find(submitted.task_id)
+        older = await self._find(submitted.task_id)
         return json_answer(task_view(older), HTTPStatus.OK, headers)
 
     async def run_task(self, request: Request) -> Response:
         wait_seconds = decode_query(request, RunQuery).wait_seconds
         wanted = decode_body(await request.body(), SubmitRequest)
-        spec = self._context.submission.spec(wanted, self._context.origin(request))
+        spec = await self._context.submission.spec(wanted, self._context.origin(request))
         submitted = await self._context.coalescer.submit(spec)
         await self._context.scheduler.wait_over([submitted.task_id], wait_seconds)
-        task = self._find(submitted.task_id)
-        stored = self._context.readers.point.results([task.seq]).get(task.seq)
+        task = await self._find(submitted.task_id)
+        stored = await self._result(task)
         view = result_of(task, stored, self._context.clock.now())
         status = HTTPStatus.OK if submitted.duplicate else HTTPStatus.CREATED
         return json_answer(view, status, {"Location": f"{_TASKS}/{submitted.task_id}"})
 
-    def _find(self, task_id: str) -> Task:
+    async def _find(self, task_id: str) -> Task:
         """A task that was accepted a moment ago.
 
         Raises:
             ApiProblem: 503, it was deleted since; its idempotency key is free again.
         """
-        task = self._context.readers.point.find([task_id]).get(task_id)
+        found = await self._context.readers.point(lambda reader: reader.find([task_id]))
+        task = found.get(task_id)
         if task is None:
             raise unavailable(f"task {task_id} was deleted at this very moment")
         return task
 
+    async def _result(self, task: Task) -> bytes | None:
+        """The stored result of a task, as JSON."""
+        results = await self._context.readers.point(lambda reader: reader.results([task.seq]))
+        return results.get(task.seq)
+
     async def get_task(self, request: Request) -> Response:
         wait_seconds = decode_query(request, WaitQuery).wait_seconds
-        task = self._context.task(_id(request))
+        task = await self._context.task(_id(request))
         if wait_seconds > 0 and task.status not in TERMINAL:
             await self._context.scheduler.wait_over([task.spec.id], wait_seconds)
-            task = self._context.task(task.spec.id)
+            task = await self._context.task(task.spec.id)
         return json_answer(task_view(task))
 
     async def get_result(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        task = self._context.task(_id(request))
+        task = await self._context.task(_id(request))
         if task.status not in TERMINAL:
             raise _conflict(
                 task, f"task {task.spec.id} is {task.status.value}, not over: ask again later, or "
                 "wait with POST /api/v1/tasks/results",
             )  # fmt: skip
-        stored = self._context.readers.point.results([task.seq]).get(task.seq)
+        stored = await self._result(task)
         view = result_of(task, stored, self._context.clock.now())
         if task.status is Status.COMPLETED and view.result is None:
             raise ApiProblem(
@@ -163,21 +169,21 @@ class TaskRoutes:
 
     async def get_timeline(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        task = self._context.task(_id(request))
-        events = self._context.readers.point.timeline(task.seq)
+        task = await self._context.task(_id(request))
+        events = await self._context.readers.point(lambda reader: reader.timeline(task.seq))
         return json_answer(TimelineAnswer(timeline_view(task, events)))
 
     async def get_logs(self, request: Request) -> Response:
         decode_query(request, NoFields)
-        task = self._context.task(_id(request))
-        parts = self._context.readers.point.logs(task.seq)
+        task = await self._context.task(_id(request))
+        parts = await self._context.readers.point(lambda reader: reader.logs(task.seq))
         return json_answer(LogsAnswer([LogView(attempt, text) for attempt, text in parts]))
 
     async def cancel_task(self, request: Request) -> Response:
         await _take_nothing(request)
-        task_id = self._context.task(_id(request)).spec.id
+        task_id = (await self._context.task(_id(request))).spec.id
         answer = await self._context.request_or_refusal(CancelRequested(task_id))
-        task = self._context.task(task_id)
+        task = await self._context.task(task_id)
         if isinstance(answer, Refused):
             raise _conflict(
                 task, f"task {task_id} is {task.status.value}: what is over cannot be cancelled"
@@ -188,13 +194,13 @@ class TaskRoutes:
 
     async def retry_task(self, request: Request) -> Response:
         await _take_nothing(request)
-        task_id = self._context.task(_id(request)).spec.id
+        task_id = (await self._context.task(_id(request))).spec.id
         answer = await self._context.scheduler.retry(task_id, self._context.new_request_id())
         if isinstance(answer, Refused):
             if answer.reason == "not_live":
                 raise unknown_tasks([task_id])
-            raise _conflict(self._context.task(task_id), f"task {task_id} is {answer.detail}")
-        return json_answer(task_view(self._context.task(task_id)))
+            raise _conflict(await self._context.task(task_id), f"task {task_id} is {answer.detail}")
+        return json_answer(task_view(await self._context.task(task_id)))
 
 
 def _id(request: Request) -> str:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 import msgspec
 from msgspec import Struct
 
-from serve_app.catalogue import Catalogue
+from serve_app.catalogue_source import CatalogueSource
 from serve_app.complaint import MOST_COMPLAINTS, Complaint, problem_of
 from serve_app.destinations import Destination, Destinations
 from serve_app.instants import instant
@@ -47,20 +47,20 @@ _AT_ONCE = _When(None, None)
 class Submission:
     """Makes specs. Looks names up in the catalogue; touches nothing else."""
 
-    def __init__(self, catalogue: Catalogue, limits: LimitSettings, clock: Clock) -> None:
+    def __init__(self, catalogue: CatalogueSource, limits: LimitSettings, clock: Clock) -> None:
         self._destinations = Destinations(catalogue)
         self._limits = limits
         self._clock = clock
 
-    def spec(self, request: SubmitRequest, origin: Origin) -> TaskSpec:
+    async def spec(self, request: SubmitRequest, origin: Origin) -> TaskSpec:
         """The spec of one task, with a fresh id.
 
         Raises:
             ApiProblem: 422 or 413, with up to five faults.
         """
-        self._destinations.refresh()
+        await self._destinations.refresh()
         now = self._clock.now()
-        made = self._made(request, new_task_ids(now, 1)[0], origin, now)
+        made = await self._made(request, new_task_ids(now, 1)[0], origin, now)
         if isinstance(made, TaskSpec):
             return made
         raise problem_of(made)
@@ -80,7 +80,7 @@ class Submission:
         complaints: list[Complaint] = []
         for begin in range(0, len(requests), _TASKS_AT_A_STRETCH):
             stretch = requests[begin : begin + _TASKS_AT_A_STRETCH]
-            complaints += self._stretch(stretch, begin, origin, specs)
+            complaints += await self._stretch(stretch, begin, origin, specs)
             if len(complaints) >= MOST_COMPLAINTS:
                 break
             if len(stretch) == _TASKS_AT_A_STRETCH:
@@ -89,7 +89,7 @@ class Submission:
             raise problem_of(complaints)
         return specs
 
-    def _stretch(
+    async def _stretch(
         self,
         requests: Sequence[SubmitRequest | Complaint],
         begin: int,
@@ -100,14 +100,14 @@ class Submission:
 
         What can be asked once for all of them is: the time, chance for ids, the catalogue's age.
         """
-        self._destinations.refresh()
+        await self._destinations.refresh()
         now = self._clock.now()
         task_ids = new_task_ids(now, len(requests))
         complaints: list[Complaint] = []
         for position, (request, task_id) in enumerate(zip(requests, task_ids, strict=True), begin):
             if isinstance(request, Complaint):
                 complaints.append(request)
-            elif isinstance(made := self._made(request, task_id, origin, now), TaskSpec):
+            elif isinstance(made := await self._made(request, task_id, origin, now), TaskSpec):
                 specs.append(made)
             else:
                 complaints += [complaint.under(f"tasks[{position}]") for complaint in made]
@@ -115,11 +115,11 @@ class Submission:
                 break
         return complaints
 
-    def _made(
+    async def _made(
         self, request: SubmitRequest, task_id: str, origin: Origin, now: float
     ) -> TaskSpec | list[Complaint]:
         """The spec, or what is wrong."""
-        place = self._destinations.find(request.name, request.queue)
+        place = await self._destinations.find(request.name, request.queue)
         if isinstance(place, Complaint):
             return [place]
         arguments = _arguments_json(request)

@@ -288,6 +288,13 @@ class TracingSettings(Section):
         return url.rstrip("/")
 
 
+class MonitoringSettings(Section):
+    """The Prometheus and the Alertmanager that `python -m cluster monitoring` starts."""
+
+    prometheus_port: Port = 9090
+    alertmanager_port: Port = 9093
+
+
 def _ports_differ(settings: "Settings") -> "Settings":
     """A head that is started here shares the machine with the HTTP API."""
     if settings.ray.address is not None:
@@ -320,6 +327,7 @@ class Settings(Section):
     autoscaler: AutoscalerSettings = AutoscalerSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:

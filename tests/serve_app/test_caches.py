@@ -101,9 +101,10 @@ class TestReaders:
             opened.append(MemoryStore())
             return opened[-1]
 
-        readers = Readers(open_reader, FakeClock())
+        readers = Readers(open_reader, FakeClock(), remote=False)
         assert readers.connections() == (0, 0)
-        assert readers.point is readers.point
+        here = [await readers.point(lambda _: threading.get_ident()) for _ in range(2)]
+        assert here == [threading.get_ident()] * 2
         threads = [await readers.scan(lambda _: threading.get_ident()) for _ in range(3)]
         assert len(set(threads)) == 1
         assert threads[0] != threading.get_ident()
@@ -112,7 +113,7 @@ class TestReaders:
         readers.close()
 
     async def test_a_question_under_way_is_an_active_connection(self) -> None:
-        readers = Readers(MemoryStore, FakeClock())
+        readers = Readers(MemoryStore, FakeClock(), remote=False)
         asked, release = threading.Event(), threading.Event()
 
         def slow(_: object) -> None:
@@ -134,8 +135,26 @@ class TestReaders:
                 raise errors.pop()
             return MemoryStore()
 
-        readers = Readers(open_reader, FakeClock())
+        readers = Readers(open_reader, FakeClock(), remote=False)
         with pytest.raises(StoreError):
-            _ = readers.point
-        assert readers.point.tallies() == []
+            await readers.point(lambda reader: reader.tallies())
+        assert await readers.point(lambda reader: reader.tallies()) == []
+        readers.close()
+
+    async def test_a_server_that_hangs_holds_up_nobody_for_long(self) -> None:
+        readers = Readers(MemoryStore, FakeClock(), remote=True, point_seconds=0.1)
+        release, asked = threading.Event(), 0
+
+        def hang(_: object) -> None:
+            nonlocal asked
+            asked += 1
+            release.wait(10)
+
+        for _ in range(3):
+            with pytest.raises(StoreError, match=r"did not answer within 0\.1 s"):
+                await readers.point(hang)
+        assert readers.connections() == (1, 1)
+        release.set()
+        assert await readers.point(lambda reader: reader.tallies()) == []
+        assert asked == 1  # the others were forgotten with their callers
         readers.close()

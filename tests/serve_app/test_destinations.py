@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from serve_app.catalogue import Catalogue
+from serve_app.catalogue_source import CatalogueSource
 from serve_app.destinations import Destination, Destinations
 from serve_app.readers import Readers
 from task_queue.store.memory import MemoryStore
@@ -44,7 +44,7 @@ def store() -> CountingStore:
 
 @pytest.fixture
 def destinations(store: CountingStore, clock: FakeClock) -> Destinations:
-    return Destinations(Catalogue(Readers(lambda: store, clock), clock))
+    return Destinations(CatalogueSource(Readers(lambda: store, clock, remote=False), clock))
 
 
 def good(found: Any) -> Destination:
@@ -69,47 +69,47 @@ class TestKept:
     async def test_for_two_seconds(
         self, destinations: Destinations, store: CountingStore, clock: FakeClock
     ) -> None:
-        first = good(destinations.find("shop.thumbnail", None))
-        destinations.refresh()
-        assert destinations.find("shop.thumbnail", None) is first
+        first = good(await destinations.find("shop.thumbnail", None))
+        await destinations.refresh()
+        assert await destinations.find("shop.thumbnail", None) is first
         store.declare(POOLS, [replace(TYPES[0], doc="new")])
         clock.advance(2.0)
-        destinations.refresh()
-        assert good(destinations.find("shop.thumbnail", None)).task_type.doc == "new"
+        await destinations.refresh()
+        assert good(await destinations.find("shop.thumbnail", None)).task_type.doc == "new"
         assert store.reads == 2
 
     async def test_until_an_unknown_name_has_the_catalogue_read(
         self, destinations: Destinations, store: CountingStore
     ) -> None:
-        good(destinations.find("shop.thumbnail", None))
+        good(await destinations.find("shop.thumbnail", None))
         store.declare([], TYPES)
-        assert not isinstance(destinations.find("shop.nothing", None), Destination)
-        destinations.refresh()
-        found = destinations.find("shop.thumbnail", None)
+        assert not isinstance(await destinations.find("shop.nothing", None), Destination)
+        await destinations.refresh()
+        found = await destinations.find("shop.thumbnail", None)
         assert isinstance(found, Destination)
         assert [complaint.field for complaint in found.complaints] == ["queue"]
 
     async def test_a_fault_is_not(self, destinations: Destinations, store: CountingStore) -> None:
-        found = destinations.find("shop.add", "fresh")
+        found = await destinations.find("shop.add", "fresh")
         assert isinstance(found, Destination)
         assert found.complaints != []
         store.declare([*POOLS, Pool("new", ("fresh",), ("shop.add",))], TYPES)
-        good(destinations.find("shop.add", "fresh"))
+        good(await destinations.find("shop.add", "fresh"))
 
     async def test_by_queue_as_well_as_by_name(self, destinations: Destinations) -> None:
-        own, other = destinations.find("shop.thumbnail", None), "default"
+        own, other = await destinations.find("shop.thumbnail", None), "default"
         assert good(own).queue == "images"
-        assert good(destinations.find("shop.thumbnail", other)).queue == other
+        assert good(await destinations.find("shop.thumbnail", other)).queue == other
 
     async def test_made_up_queues_are_dropped(
         self, destinations: Destinations, store: CountingStore
     ) -> None:
         store.declare([Pool("any", ("*",), ("shop.add",))], TYPES)
-        first = good(destinations.find("shop.add", "0"))
+        first = good(await destinations.find("shop.add", "0"))
         for number in range(1, 10_000):
-            good(destinations.find("shop.add", str(number)))
-        destinations.refresh()
-        assert destinations.find("shop.add", "0") is not first
+            good(await destinations.find("shop.add", str(number)))
+        await destinations.refresh()
+        assert await destinations.find("shop.add", "0") is not first
 
 
 async def test_every_field_of_a_spec_is_in_its_place(world: World) -> None:

@@ -26,7 +26,7 @@ def test_all_problems_are_listed_each_with_its_line(complaints: Any) -> None:
         (
             "'[key]': {}",
             "[key]: unknown; known here: store, redis, http, limits, leases, retention, ray, "
-            "pools, autoscaler, logging, tracing",
+            "pools, autoscaler, logging, tracing, monitoring",
         ),
         ("ray: {adress: auto}", "ray.adress: unknown; did you mean 'address'?"),
         (

@@ -1,0 +1,35 @@
+"""A worker is killed and comes back: a real Prometheus and Alertmanager tell a receiver.
+
+The supervisor is held up until the alert is there: it would replace the worker in a second or two.
+"""
+
+import json
+
+import pytest
+
+from tests.operations.monitored import Monitored
+from tests.operations.operated_queue import frozen
+from tests.operations.runbook import run_section, shown
+from tests.until import until
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+
+
+def test_a_killed_worker_is_told_to_the_webhook_and_so_is_its_return(monitored: Monitored) -> None:
+    queue, up = monitored.queue, 'sum(up{job="workers"})'
+    until(lambda: monitored.value(up) == "1", 60, "a scrape of the worker")
+    with frozen(queue.processes("ray::SupervisorActor")):
+        queue.kill(queue.processes("ray::WorkerActor"))
+        until(lambda: monitored.told("firing", "NoActiveWorkers"), 40, "the alert")
+        printed = run_section(queue, "Worker unhealthy")
+    until(lambda: monitored.told("resolved", "NoActiveWorkers"), 60, "the alert's end")
+    alert = next(a for a in monitored.alerts if a["labels"]["alertname"] == "NoActiveWorkers")
+    assert alert["labels"] == {
+        "alertname": "NoActiveWorkers", "severity": "critical", "service": "workers",
+    }  # fmt: skip
+    assert alert["annotations"]["runbook_url"] == "docs/operations.md#worker-unhealthy"
+    assert json.loads(shown(printed, "/status"))["status"] == "lost"
+    assert "was lost" in shown(printed, "metrics/workers")
+    health = json.loads(shown(printed, "health/workers"))
+    assert (health["active_workers"], health["unhealthy_workers"]) == (0, 1)
+    assert "connected_clients" in shown(printed, "redis-cli")
