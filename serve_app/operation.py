@@ -32,7 +32,9 @@ class Operation(Struct, frozen=True, kw_only=True):
     query: type[Struct] | None = None  #: shape of the query parameters
     body: type[Struct] | None = None  #: shape of the body
     body_example: Any = None
-    answer: type[Struct] | None = None  #: shape of a good answer; None: not JSON, or empty
+    answer: Any = (
+        None  #: shape of a good answer, a struct or a list of one; None: not JSON, or empty
+    )
     answer_example: Any = None
     media_type: str = "application/json"  #: of a good answer
     status: int = HTTPStatus.OK
@@ -56,12 +58,12 @@ def add_operations(app: FastAPI, operations: Iterable[Operation]) -> None:
         )
 
 
-def components(shapes: Sequence[type[Struct]]) -> dict[str, Any]:
+def components(shapes: Sequence[Any]) -> dict[str, Any]:
     """The schemas of all shapes, for the document's components."""
     return msgspec.json.schema_components(shapes, ref_template=_REF)[1]
 
 
-def shapes_of(operations: Iterable[Operation]) -> list[type[Struct]]:
+def shapes_of(operations: Iterable[Operation]) -> list[Any]:
     """Every shape that the operations name in bodies and answers."""
     named = [shape for o in operations for shape in (o.body, o.answer) if shape is not None]
     return [*dict.fromkeys(named), Problem]
@@ -110,7 +112,7 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": phrase, "content": content}
 
 
-def _content(shape: type[Struct], example: Any) -> dict[str, Any]:
+def _content(shape: Any, example: Any) -> dict[str, Any]:
     schema, _ = msgspec.json.schema_components([shape], ref_template=_REF)
     content: dict[str, Any] = {"schema": schema[0]}
     if example is not None:

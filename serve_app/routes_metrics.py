@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import quote
 
-import msgspec
 from fastapi import Request, Response
+from msgspec import Struct
 from prometheus_client.core import Metric
 
 from monitoring.logs import get_logger
@@ -49,7 +49,7 @@ class MetricsRoutes:
         yield Operation(
             method="GET", path="/api/v1/prometheus/targets", handler=self.list_targets,
             tag="metrics", summary="HTTP service discovery: one target for each worker",
-            answer_example=_TARGETS_EXAMPLE, media_type="application/json", problems=(503,),
+            answer=list[TargetGroup], answer_example=_TARGETS_EXAMPLE, problems=(503,),
         )  # fmt: skip
 
     async def get_metrics(self, request: Request) -> Response:
@@ -98,18 +98,25 @@ class MetricsRoutes:
         return json_answer([_target(request.url.netloc, worker_id) for worker_id in ids])
 
 
-def _target(address: str, worker_id: str) -> dict[str, object]:
+class TargetGroup(Struct):
+    """Where and as what to scrape: Prometheus's own shape for service discovery."""
+
+    targets: list[str]
+    labels: dict[str, str]
+
+
+def _target(address: str, worker_id: str) -> TargetGroup:
     labels = {
         "__metrics_path__": f"{_WORKER_METRICS}/{quote(worker_id, safe='')}",
         "job": "workers",
         "worker_id": worker_id,
         "instance": worker_id,  # or every worker would carry the address of this API
     }
-    return {"targets": [address], "labels": labels}
+    return TargetGroup([address], labels)
 
 
 def _text_answer(text: bytes, content_type: str) -> Response:
     return Response(text, headers={"Content-Type": content_type})
 
 
-_TARGETS_EXAMPLE = msgspec.json.encode([_target("localhost:8000", "default-1")]).decode()
+_TARGETS_EXAMPLE = [_target("localhost:8000", "default-1")]

@@ -116,7 +116,7 @@ class Connection(_Wiring):
                     else:
                         body = response.read()
                         trouble = response_of(response.status_code, body, response.headers)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 trouble = failure_of(error)
             self._sleep(stream.failed(request, trouble) if trouble else stream.ended())
 
@@ -140,7 +140,7 @@ class Connection(_Wiring):
             return None
         try:
             response = self._http.send(self._build(step))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return failure_of(error)
         return response_of(response.status_code, response.content, response.headers)
 
@@ -192,7 +192,7 @@ class AsyncConnection(_Wiring):
                     else:
                         body = await response.aread()
                         trouble = response_of(response.status_code, body, response.headers)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 trouble = failure_of(error)
             await self._sleep(stream.failed(request, trouble) if trouble else stream.ended())
 
@@ -216,7 +216,7 @@ class AsyncConnection(_Wiring):
             return None
         try:
             response = await self._http.send(self._build(step))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return failure_of(error)
         return response_of(response.status_code, response.content, response.headers)
 

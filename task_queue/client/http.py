@@ -15,6 +15,7 @@ What is sent again, for at most `retry_seconds` in all:
 
 import os
 import random
+import re
 from collections.abc import Generator, Mapping
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -46,6 +47,10 @@ _ERRORS: dict[int, type[errors.RequestRefused]] = {
     429: errors.TooManyRequests,
     503: errors.StoreUnavailable,
 }
+
+
+#: What a header can carry.
+_API_KEY = re.compile(r"[\x20-\x7e]+")
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
@@ -100,16 +105,26 @@ class Address(Struct, frozen=True):
         """What is None is taken from TASK_QUEUE_URL and TASK_QUEUE_API_KEY.
 
         Raises:
-            ConfigError: not an http(s) URL.
+            ConfigError: not an http(s) URL, or no header can carry the key.
         """
         chosen = url or os.environ.get("TASK_QUEUE_URL") or DEFAULT_URL
-        parts = urlsplit(chosen)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        if "@" in chosen:  # it would be in every error, and take the place of the API key
             raise errors.ConfigError(
-                f"'{chosen}' is not the URL of a task queue: give Client(url=...) or "
+                "the URL of the task queue has an @: leave user and password out, and give the "
+                "key as Client(api_key=...) or TASK_QUEUE_API_KEY"
+            )
+        if not _is_base_url(chosen):
+            raise errors.ConfigError(
+                f"{chosen!a} is not the URL of a task queue: give Client(url=...) or "
                 f"TASK_QUEUE_URL one such as {DEFAULT_URL}"
             )
-        return cls(chosen.rstrip("/"), api_key or os.environ.get("TASK_QUEUE_API_KEY") or None)
+        key = api_key or os.environ.get("TASK_QUEUE_API_KEY") or None
+        if key is not None and not _API_KEY.fullmatch(key):
+            raise errors.ConfigError(
+                "the API key has a line break or a character that is not ASCII, which no header "
+                "can carry: mend Client(api_key=...) or TASK_QUEUE_API_KEY"
+            )
+        return cls(chosen.rstrip("/"), key)
 
     def headers(self) -> dict[str, str]:
         """What every request carries."""
@@ -117,6 +132,17 @@ class Address(Struct, frozen=True):
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"
         return headers
+
+
+def _is_base_url(text: str) -> bool:
+    """Whether paths can be put behind it."""
+    try:
+        parts = urlsplit(text)
+        httpx.URL(text).host.encode("idna")  # what the resolver does with it
+    except (httpx.InvalidURL, ValueError):
+        return False
+    bare = "?" not in text and "#" not in text
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and bare
 
 
 class Exchange:
@@ -165,12 +191,16 @@ class Exchange:
             QueueUnreachable: it is something else, so that is not a task queue there.
         """
         try:
-            return msgspec.json.decode(body, type=shape)
+            return decoded(body, shape)
         except msgspec.DecodeError as error:
-            raise errors.QueueUnreachable(
-                f"{self.address.url} answered, but not as a task queue of this version does "
-                f"({error}): check TASK_QUEUE_URL"
-            ) from error
+            raise self.stranger(str(error)) from error
+
+    def stranger(self, reason: str) -> errors.QueueUnreachable:
+        """The error for an answer that no task queue of this version gives."""
+        return errors.QueueUnreachable(
+            f"{self.address.url} answered, but not as a task queue of this version does "
+            f"({reason}): check TASK_QUEUE_URL"
+        )
 
     def _unreachable(self, request: HttpRequest, reason: str, sent: bool) -> str:
         url = self.address.url
@@ -189,10 +219,26 @@ class Exchange:
 
     def _detail(self, response: HttpResponse) -> str:
         try:
-            return msgspec.json.decode(response.body, type=Problem).detail
+            return decoded(response.body, Problem).detail
         except msgspec.DecodeError:  # not from the queue itself: a proxy, or another server
             text = " ".join(response.body[:200].decode(errors="replace").split())
             return f"{self.address.url} answered without saying why: '{text}'"
+
+
+def decoded(body: bytes, shape: type[T]) -> T:
+    """JSON from a server, of which nothing is believed.
+
+    Raises:
+        msgspec.DecodeError: it is anything else than `shape`.
+    """
+    try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look into the parts that it leaves undecoded
+        return msgspec.json.decode(body, type=shape)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"it is not UTF-8, byte {error.start}") from None
+    except RecursionError:
+        raise msgspec.DecodeError("it is nested too deeply") from None
 
 
 def backoff_seconds(attempt: int, reply: HttpResponse | HttpFailure | None = None) -> float:
@@ -226,10 +272,16 @@ def build(
     timeout = httpx.Timeout(
         timeout_seconds + request.wait_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS)
     )
-    return client.build_request(
-        request.method, address.url + request.path, params=request.params or None,
-        content=request.body, headers=headers, timeout=timeout,
-    )  # fmt: skip
+    try:
+        return client.build_request(
+            request.method, address.url + request.path, params=request.params or None,
+            content=request.body, headers=headers, timeout=timeout,
+        )  # fmt: skip
+    except (httpx.InvalidURL, UnicodeEncodeError) as error:
+        raise ValueError(
+            f"an id, a name or a filter of {request.method} {request.path[:100]} cannot be part "
+            f"of a URL ({error}): give the one that the queue knows"
+        ) from None
 
 
 def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
@@ -240,7 +292,7 @@ def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpRes
     return HttpResponse(status, body, after)
 
 
-def failure_of(error: httpx.TransportError) -> HttpFailure:
+def failure_of(error: httpx.RequestError) -> HttpFailure:
     """Why there is no answer, and whether the request may have arrived nevertheless."""
     never_left = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
     reason = str(error) or type(error).__name__

@@ -43,13 +43,13 @@ class _Loader(yaml.SafeLoader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError(
-                f"line {line}: aliases (*) are not supported: write the value again, in quotes if it "
-                "is text that begins with a *"
+                f"line {line}: aliases (*) are not supported: write the value again, in quotes if "
+                "it is text that begins with a *"
             )
         if getattr(event, "tag", None) is not None:
             raise yaml.YAMLError(
-                f"line {line}: tags (!) are not supported: write the plain value, in quotes if it is "
-                "text that begins with a !"
+                f"line {line}: tags (!) are not supported: write the plain value, in quotes if it "
+                "is text that begins with a !"
             )
         return super().compose_node(parent, index)
 

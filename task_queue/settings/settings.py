@@ -43,7 +43,7 @@ class StoreSettings(Section):
 
     #: sqlite:///path/to/queue.db (absolute after loading), postgresql://user:password@host:port/
     #: database, or memory: which forgets, for tests.
-    url: str = Field("sqlite:///.task-queue/queue.db", repr=False)
+    url: str = Field(default="sqlite:///.task-queue/queue.db", repr=False)
 
     @field_validator("url")
     @classmethod
@@ -79,7 +79,7 @@ class RedisSettings(Section):
     """A Redis that is looked at: one that holds the tables of Ray's GCS, if Ray was set up so."""
 
     #: redis://:password@host:port/0, or rediss:// for TLS. None: there is none.
-    url: str | None = Field(None, repr=False)
+    url: str | None = Field(default=None, repr=False)
 
     @field_validator("url")
     @classmethod

@@ -43,7 +43,7 @@ async def make_world(store_kind: str, tmp_path: Path) -> AsyncIterator[MakeWorld
     async with AsyncExitStack() as stack:
 
         async def make(**wanted: Any) -> World:
-            return await stack.enter_async_context(_world(store_kind, tmp_path, **wanted))
+            return await stack.enter_async_context(open_world(store_kind, tmp_path, **wanted))
 
         yield make
 
@@ -55,7 +55,7 @@ async def world(make_world: MakeWorld) -> World:
 
 
 @asynccontextmanager
-async def _world(
+async def open_world(
     kind: str,
     folder: Path,
     *,

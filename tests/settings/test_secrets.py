@@ -88,7 +88,7 @@ def test_settings_of_another_release_do_not_show_it() -> None:
 
 
 def test_a_plain_mistake_is_still_shown(load: Load) -> None:
-    with pytest.raises(ConfigError, match="'sqlite://queue.db': give sqlite:///"):
+    with pytest.raises(ConfigError, match=r"'sqlite://queue\.db': give sqlite:///"):
         load("store: {url: 'sqlite://queue.db'}")
     with pytest.raises(ConfigError, match=r"mysql://\*\*\*@h/db"):
         load("store: {url: 'mysql://u:p@h/db'}")
