@@ -43,16 +43,18 @@ def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None
 
 
 def get_logger(name: str) -> Any:
-    """A logger whose lines carry `name`; it may be made before `configure_logs` is called.
+    """A logger whose lines carry `name`; it may be made before `configure_logs`, as modules do.
 
     Any: structlog makes its methods by level at run time.
     """
-    # Not with `bind`, which would fix the set-up of this moment. `logger` is a word of structlog's.
-    return structlog.get_logger(logger_name=name)
+    # `bind` would keep what is configured now: by default tracebacks with all local variables,
+    # among them headers and arguments.
+    return structlog.get_logger(logger_name=name)  # `logger` is a parameter of structlog itself
 
 
 def _stamp(_logger: Any, method: str, line: Any) -> Any:
-    line["logger"] = line.pop("logger_name")
+    if "logger_name" in line:
+        line["logger"] = line.pop("logger_name")
     line["timestamp"] = to_rfc3339(_clock.now())
     line["level"] = "ERROR" if method == "exception" else method.upper()
     return line

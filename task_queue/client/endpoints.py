@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from task_queue import wire
-from task_queue.client.http import NOT_READABLE, Exchange, HttpRequest, HttpResponse, Plan
+from task_queue.client.http import Exchange, HttpRequest, HttpResponse, Plan, decoded
 from task_queue.client.outcome import Outcome, OutcomesAnswer
 from task_queue.client.submission import (
     check_finite,
@@ -91,6 +91,8 @@ class Endpoints:
         safe = all(request.idempotency_key is not None for request in requests)
         batch = wire.BatchRequest(requests)
         answer = yield from self._post("/tasks/batch", wire.BatchAnswer, batch, repeatable=safe)
+        if len(answer.task_ids) != len(requests):
+            raise self._exchange.stranger(f"{len(answer.task_ids)} ids for {len(requests)} tasks")
         return answer.task_ids
 
     def task(self, task_id: str) -> Plan[wire.TaskView]:
@@ -99,9 +101,13 @@ class Endpoints:
     def outcomes(self, task_ids: Sequence[str], wait_seconds: float) -> Plan[OutcomesAnswer]:
         """Those that are over; held for up to `wait_seconds` (0..30) until one is."""
         question = wire.ResultsRequest(list(task_ids), wait_seconds)
-        return self._post(
+        answer = yield from self._post(
             "/tasks/results", OutcomesAnswer, question, repeatable=True, wait_seconds=wait_seconds
         )
+        asked = set(task_ids)
+        if not all(outcome.over and outcome.task_id in asked for outcome in answer.results):
+            raise self._exchange.stranger("results of other tasks, or of some that are not over")
+        return answer
 
     def events(self, task_id: str) -> Plan[list[wire.TimelineView]]:
         return (yield from self._get(f"/tasks/{_part(task_id)}/events", wire.TimelineAnswer)).events
@@ -257,7 +263,7 @@ def _body(body: Struct) -> bytes:
     """The body as JSON. Arguments are JSON already; options and names of arguments are not.
 
     Raises:
-        NotJsonError: one of them is not Unicode text.
+        NotJsonError: one of them is not Unicode text, or nothing that JSON has.
     """
     try:
         return msgspec.json.encode(body)
@@ -266,11 +272,25 @@ def _body(body: Struct) -> bytes:
             f"the request has a lone surrogate in the text {error.object[:100]!a}, which JSON "
             "cannot carry: use .encode(errors='replace').decode()"
         ) from None
+    except TypeError as error:
+        raise NotJsonError(
+            f"an option of the request is of a type that JSON does not have ({error}): give "
+            "numbers, text and lists of text"
+        ) from None
 
 
 def _part(text: str) -> str:
-    """Text as one segment of a path."""
-    return quote(text, safe="")
+    """Text as one segment of a path.
+
+    Raises:
+        ValueError: no path can have it.
+    """
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{text[:100]!a} has a lone surrogate: give the id or name that the queue knows"
+        ) from None
 
 
 def _query(value: Any) -> str:
@@ -284,7 +304,7 @@ def _is_health_report(reply: HttpResponse) -> bool:
     if reply.status not in (200, 503):
         return False
     try:
-        report = msgspec.json.decode(reply.body)
-    except NOT_READABLE:
+        report = decoded(reply.body, dict[str, Any])
+    except msgspec.DecodeError:
         return False
-    return isinstance(report, dict) and isinstance(report.get("status"), str)
+    return isinstance(report.get("status"), str)

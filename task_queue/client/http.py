@@ -17,6 +17,7 @@ What is sent again, for at most `retry_seconds` in all:
 
 import os
 import random
+import re
 from collections.abc import Generator, Mapping
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -31,9 +32,6 @@ from task_queue.clock import Clock
 from task_queue.wire import Problem
 
 T = TypeVar("T")
-
-#: What msgspec raises for what is not JSON of a shape, is not UTF-8, or is nested too deeply.
-NOT_READABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _FIRST_BACKOFF_SECONDS = 0.1
@@ -54,6 +52,10 @@ _ERRORS: dict[int, type[errors.RequestRefused]] = {
     429: errors.TooManyRequests,
     503: errors.StoreUnavailable,
 }
+
+
+#: What a header can carry.
+_API_KEY = re.compile(r"[\x20-\x7e]+")
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
@@ -108,15 +110,26 @@ class Address(Struct, frozen=True):
         """What is None is taken from TASK_QUEUE_URL and TASK_QUEUE_API_KEY.
 
         Raises:
-            ConfigError: not an http(s) URL.
+            ConfigError: not an http(s) URL, or no header can carry the key.
         """
         chosen = url or os.environ.get("TASK_QUEUE_URL") or DEFAULT_URL
-        if not _is_url(chosen):
+        if "@" in chosen:  # it would be in every error, and take the place of the API key
             raise errors.ConfigError(
-                f"'{chosen}' is not the URL of a task queue: give Client(url=...) or "
+                "the URL of the task queue has an @: leave user and password out, and give the "
+                "key as Client(api_key=...) or TASK_QUEUE_API_KEY"
+            )
+        if not _is_base_url(chosen):
+            raise errors.ConfigError(
+                f"{chosen!a} is not the URL of a task queue: give Client(url=...) or "
                 f"TASK_QUEUE_URL one such as {DEFAULT_URL}"
             )
-        return cls(chosen.rstrip("/"), api_key or os.environ.get("TASK_QUEUE_API_KEY") or None)
+        key = api_key or os.environ.get("TASK_QUEUE_API_KEY") or None
+        if key is not None and not _API_KEY.fullmatch(key):
+            raise errors.ConfigError(
+                "the API key has a line break or a character that is not ASCII, which no header "
+                "can carry: mend Client(api_key=...) or TASK_QUEUE_API_KEY"
+            )
+        return cls(chosen.rstrip("/"), key)
 
     def headers(self) -> dict[str, str]:
         """What every request carries."""
@@ -124,6 +137,18 @@ class Address(Struct, frozen=True):
         if self.api_key:
             headers["Authorization"] = f"Bearer {self.api_key}"
         return headers
+
+
+def _is_base_url(text: str) -> bool:
+    """Whether paths can be put behind it."""
+    try:
+        parts = urlsplit(text)
+        httpx.URL(text).host.encode("idna")  # what the resolver does with it
+        port_exists = parts.port != 0  # reading it raises beyond 65535
+    except (httpx.InvalidURL, ValueError):
+        return False
+    bare = port_exists and "?" not in text and "#" not in text
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and bare
 
 
 class Exchange:
@@ -175,12 +200,16 @@ class Exchange:
             QueueUnreachable: it is something else, so that is not a task queue there.
         """
         try:
-            return msgspec.json.decode(body, type=shape)
-        except NOT_READABLE as error:
-            raise errors.QueueUnreachable(
-                f"{self.address.url} answered, but not as a task queue of this version does "
-                f"({error}): check TASK_QUEUE_URL"
-            ) from error
+            return decoded(body, shape)
+        except msgspec.DecodeError as error:
+            raise self.stranger(str(error)) from error
+
+    def stranger(self, reason: str) -> errors.QueueUnreachable:
+        """The error for an answer that no task queue of this version gives."""
+        return errors.QueueUnreachable(
+            f"{self.address.url} answered, but not as a task queue of this version does "
+            f"({reason}): check TASK_QUEUE_URL"
+        )
 
     def _unreachable(self, request: HttpRequest, reason: str, sent: bool) -> str:
         url = self.address.url
@@ -199,10 +228,26 @@ class Exchange:
 
     def _detail(self, response: HttpResponse) -> str:
         try:
-            return msgspec.json.decode(response.body, type=Problem).detail
-        except NOT_READABLE:  # not from the queue itself: a proxy, or another server
+            return decoded(response.body, Problem).detail
+        except msgspec.DecodeError:  # not from the queue itself: a proxy, or another server
             text = " ".join(response.body[:200].decode(errors="replace").split())
             return f"{self.address.url} answered without saying why: '{text}'"
+
+
+def decoded(body: bytes, shape: type[T]) -> T:
+    """JSON from a server, of which nothing is believed.
+
+    Raises:
+        msgspec.DecodeError: it is anything else than `shape`.
+    """
+    try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look into the parts that it leaves undecoded
+        return msgspec.json.decode(body, type=shape)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"it is not UTF-8, byte {error.start}") from None
+    except RecursionError:
+        raise msgspec.DecodeError("it is nested too deeply") from None
 
 
 def backoff_seconds(attempt: int, reply: HttpResponse | HttpFailure | None = None) -> float:
@@ -214,14 +259,6 @@ def backoff_seconds(attempt: int, reply: HttpResponse | HttpFailure | None = Non
     whole = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt, 16))
     asked = reply.retry_after_seconds if isinstance(reply, HttpResponse) else None
     return max(asked or 0.0, whole * random.uniform(0.5, 1.0))
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.netloc) and parts.port != 0
-    except ValueError:  # brackets that do not close, a port that is no number
-        return False
 
 
 def _may_be_sent_again(request: HttpRequest, reply: HttpResponse | HttpFailure) -> bool:
@@ -243,8 +280,8 @@ def _is_from_a_proxy(reply: HttpResponse) -> bool:
     if reply.status != httpx.codes.INTERNAL_SERVER_ERROR:
         return reply.status in (502, 504)
     try:
-        msgspec.json.decode(reply.body, type=Problem)
-    except NOT_READABLE:
+        decoded(reply.body, Problem)
+    except msgspec.DecodeError:
         return True
     return False
 
@@ -263,10 +300,16 @@ def build(
     timeout = httpx.Timeout(
         timeout_seconds + request.wait_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS)
     )
-    return client.build_request(
-        request.method, address.url + request.path, params=request.params or None,
-        content=request.body, headers=headers, timeout=timeout,
-    )  # fmt: skip
+    try:
+        return client.build_request(
+            request.method, address.url + request.path, params=request.params or None,
+            content=request.body, headers=headers, timeout=timeout,
+        )  # fmt: skip
+    except (httpx.InvalidURL, UnicodeEncodeError) as error:
+        raise ValueError(
+            f"an id, a name or a filter of {request.method} {request.path[:100]} cannot be part "
+            f"of a URL ({error}): give the one that the queue knows"
+        ) from None
 
 
 def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:

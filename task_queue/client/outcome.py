@@ -5,6 +5,7 @@ The only place where an answer about a result becomes a Python value or exceptio
 
 from typing import Any
 
+import msgspec
 from msgspec import Raw, Struct
 
 from task_queue import errors
@@ -48,6 +49,7 @@ class Outcome(Struct):
             TaskFailed, TaskCancelled, TaskExpired: it has no result. The worker's traceback, if
                 there is one, is a note on the error, so Python shows it under the message.
             ResultGone: the result was deleted at the end of its time to live.
+            QueueUnreachable: it is no JSON, so that is not a task queue there.
         """
         if self.status != "COMPLETED":
             raise self._exception()
@@ -56,7 +58,13 @@ class Outcome(Struct):
             raise errors.ResultGone(
                 410, f"the result of task {self.task_id} was deleted at the end of its time to live"
             )
-        return from_json(data)
+        try:
+            return from_json(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise errors.QueueUnreachable(
+                f"the result of task {self.task_id} came as JSON that cannot be read ({error}): "
+                "check that TASK_QUEUE_URL is a task queue"
+            ) from error
 
     def value_or_error(self) -> Any:
         """As `value`, but an error is returned."""

@@ -18,6 +18,9 @@ from task_queue.clock import Clock
 from task_queue.ids import new_task_id
 from task_queue.wire import SubmitRequest
 
+#: A server that does not wait as it was asked to is not asked more often than this.
+_LEAST_WAIT_SECONDS = 0.1
+
 
 class Settles(Protocol):
     """A handle, as far as waiting is concerned."""
@@ -86,10 +89,14 @@ class Waiting:
         while (ask := pending.next_ask(self._clock.monotonic())) is not None:
             if ask.pause_seconds > 0:
                 yield Pause(ask.pause_seconds)
+            asked_at = self._clock.monotonic()
             answer = yield from self._endpoints.outcomes(ask.task_ids, ask.wait_seconds)
             pending.take(ask, answer)
             if answer.results:
                 return answer.results
+            least = min(ask.wait_seconds, _LEAST_WAIT_SECONDS)
+            if self._clock.monotonic() - asked_at < least:
+                yield Pause(least)
         raise (yield from self._timeout_error(pending))
 
     def one(self, task_id: str, timeout: float | None) -> Plan[Outcome]:

@@ -118,7 +118,10 @@ class FrameReader(Generic[F]):
         Raises:
             msgspec.MsgspecError, ValueError: these are not frames; the pipe is of no more use.
         """
-        return [self._decode(payload) for payload in self._cutter.feed(data)]
+        try:
+            return [self._decode(payload) for payload in self._cutter.feed(data)]
+        except RecursionError:
+            raise msgspec.DecodeError("a frame is nested too deeply") from None
 
 
 def to_child_reader() -> FrameReader[ToChild]:

@@ -40,7 +40,7 @@ _ALLOWED = {
 
 #: Keys, at any depth, whose values are not for logs.
 _SECRET_KEYS = frozenset({"sha256", "api_keys", "env"})
-_PASSWORD = re.compile(r"(?<=://)[^/]*(?=@)|(?<=password=)[^&\s]*")
+_PASSWORD = re.compile(r"(?<=://).*(?=@)|(?<=password=)[^&\s]*")
 _VALUE_CHARACTERS = 80
 
 #: Where a value was written: "configs/local.yaml:12" or the variable's name.
@@ -108,9 +108,18 @@ def _shown(value: object, path: KeyPath) -> str:
         return "a mapping"
     if value and isinstance(value, list | tuple):
         return "a list"
+    if isinstance(value, str) and path[-1:] == ("url",) and _may_have_password(value):
+        return "(value not shown)"
     if isinstance(value, str):
         return f"'{_shortened(_plain(_PASSWORD.sub('***', value)))}'"
     return _shortened(json.dumps(value, default=repr))
+
+
+def _may_have_password(url: str) -> bool:
+    """Whether a mistyped URL has a password that `_PASSWORD` does not find: after any other colon,
+    or before an @ that no :// comes before."""
+    scheme, _, rest = url.rpartition("://")
+    return "***" not in _PASSWORD.sub("***", url) and (":" in rest or (not scheme and "@" in rest))
 
 
 def _bound(limit: object) -> object:

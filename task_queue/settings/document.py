@@ -43,11 +43,13 @@ class _Loader(yaml.SafeLoader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError(
-                f"line {line}: *{event.anchor}: aliases are not supported, write the value again"
+                f"line {line}: aliases (*) are not supported: write the value again, in quotes if "
+                "it is text that begins with a *"
             )
         if getattr(event, "tag", None) is not None:
             raise yaml.YAMLError(
-                f"line {line}: {event.tag}: tags are not supported, write the plain value"
+                f"line {line}: tags (!) are not supported: write the plain value, in quotes if it "
+                "is text that begins with a !"
             )
         return super().compose_node(parent, index)
 
@@ -65,7 +67,7 @@ def read_document(path: Path) -> Document:
     try:
         node = yaml.compose(text, _Loader)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: {_yaml_complaint(error)}") from error
+        raise ConfigError(f"{path}: {_yaml_complaint(error)}") from None  # it shows the line
     if node is None:
         return Document({}, {}, [])
     reading = _Reading()
@@ -84,7 +86,7 @@ def read_value(text: str) -> Any:
     try:
         node = yaml.compose(text, _Loader)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(_yaml_complaint(error)) from error
+        raise ConfigError(_yaml_complaint(error)) from None
     if node is None:
         return None
     reading = _Reading()

@@ -71,7 +71,7 @@ class PoolSettings(Section):
     #: How long a worker that is to end waits for its running tasks.
     drain_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
     #: Environment variables of the executor processes.
-    env: dict[Text, str] = Field(default={})
+    env: dict[Text, str] = Field(default={}, repr=False)
     #: An executor process is replaced after so many tasks; None: never.
     recycle_after_tasks: Count | None = None
 

@@ -23,6 +23,8 @@ class Section(BaseModel):
         validate_default=True,
         # A section that the file leaves out gets its paths made absolute as well.
         revalidate_instances="always",
+        # What was given may be a secret: `complaints` decides what is shown of it.
+        hide_input_in_errors=True,
     )
 
 

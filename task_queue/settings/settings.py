@@ -43,7 +43,6 @@ class StoreSettings(Section):
 
     #: sqlite:///path/to/queue.db (absolute after loading), postgresql://user:password@host:port/
     #: database, or memory: which forgets, for tests.
-    #: It is left out of the repr, as it may hold a password.
     url: str = Field(default="sqlite:///.task-queue/queue.db", repr=False)
 
     @field_validator("url")
@@ -79,7 +78,7 @@ def _postgres_url(url: str) -> str:
 class RedisSettings(Section):
     """A Redis that is looked at: one that holds the tables of Ray's GCS, if Ray was set up so."""
 
-    #: redis://:password@host:port/0, or rediss:// for TLS. None: there is none. Not in the repr.
+    #: redis://:password@host:port/0, or rediss:// for TLS. None: there is none.
     url: str | None = Field(default=None, repr=False)
 
     @field_validator("url")
@@ -101,7 +100,7 @@ class ApiKey(Section):
     """A caller that may use the HTTP API. The key itself is nowhere in the settings."""
 
     name: Text
-    sha256: str  #: of the key's UTF-8 bytes, in lower-case hexadecimal
+    sha256: str = Field(repr=False)  #: of the key's UTF-8 bytes, in lower-case hexadecimal
 
     @field_validator("sha256")
     @classmethod

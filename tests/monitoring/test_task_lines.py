@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from monitoring.logs import configure_logs
+from monitoring.logs import configure_logs, get_logger
 from monitoring.task_lines import TaskLines
 from task_queue.core.effects import Changes, Effects
 from task_queue.core.status import Outcome, Status
@@ -97,3 +97,24 @@ def test_none_are_written_if_none_are_wanted(capsys: pytest.CaptureFixture[str])
     told.take(turn(task()), 1_000.0)
     told.take(turn(), 1_001.0)
     assert lines(capsys) == []
+
+
+def test_a_logger_made_before_the_logs_are_set_up_obeys_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    structlog.reset_defaults()
+    log = get_logger("api")
+    configure_logs("INFO", "json")
+    secret = "".join(["hunter", "2"])
+    try:
+        raise RuntimeError(f"a bug {len(secret)}")
+    except RuntimeError:
+        log.exception("request_failed")
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr().err
+    line = json.loads(said)
+    assert list(line)[:4] == ["timestamp", "level", "logger", "event"]
+    assert (line["level"], line["logger"]) == ("ERROR", "api")
+    assert "a bug 7" in line["exception"]
+    assert "hunter2" not in said  # no values of variables

@@ -52,9 +52,9 @@ def test_pools_are_needed(complaints: Any) -> None:
     ("text", "expected"),
     [
         ("http: [", "not YAML: line "),
-        ("http: &a {}\nray: *a", r"line 2: \*a: aliases are not supported"),
-        ("http: {port: !!int '1'}", "line 1: tag:yaml.org,2002:int: tags are not supported"),
-        ("a: !!python/object:os.system x", "tags are not supported"),
+        ("http: &a {}\nray: *a", r"line 2: aliases \(\*\) are not supported: .* in quotes"),
+        ("http: {port: !!int '1'}", r"line 1: tags \(!\) are not supported: .* in quotes"),
+        ("a: !!python/object:os.system x", r"tags \(!\) are not supported"),
         ("- 1", "is not a mapping"),
         ("just text", "is not a mapping"),
         ("a: 1\n---\nb: 2", "not YAML: .*single document"),

@@ -1,5 +1,7 @@
 """Who may not come in: wrong keys, no handshake, other protocols, impostors."""
 
+from random import Random
+
 import pytest
 
 from task_queue.stream.endpoint import Endpoint
@@ -185,3 +187,22 @@ def test_neither_key_nor_secret_is_in_what_is_said() -> None:
     said = opening + proof + server.answer(proof)
     assert KEY not in said
     assert SECRET not in said
+
+
+async def test_any_junk_is_cut_and_the_others_are_served_on(hall: StreamHall) -> None:
+    """Random bytes before the handshake, and random frames and calls after it."""
+    server = await hall.serve()
+    client = hall.client()
+    chance = Random(7)
+    for round_ in range(30):
+        raw = await hall.raw()
+        if round_ % 2:
+            await raw.be_client()
+            raw.write_call(round_, chance.randrange(256), chance.randbytes(200))
+            raw.writer.write(b"\xff" + chance.randbytes(3_000))
+        else:
+            await raw.frame()
+            raw.writer.write(b"\xff" + chance.randbytes(chance.randrange(3, 3_000)))
+        await raw.until_cut()
+    assert bytes(await client.call(ECHO, b"here")) == b"here"
+    await until(lambda: len(server.peers) == 1)
