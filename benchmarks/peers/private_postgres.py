@@ -6,16 +6,20 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.free_port import free_port
+import psutil
+
 from benchmarks.peers.own_process import own_process
 from benchmarks.peers.wait_until_ready import wait_until_ready
+from cluster.free_ports import free_ports
 
 _DURABLE = ("-c", "fsync=on", "-c", "synchronous_commit=on")  # the defaults, said aloud
+_GONE_SECONDS = 10.0
 
 
 class PrivatePostgres:
@@ -25,7 +29,10 @@ class PrivatePostgres:
 
     def __init__(self, programs: Path, folder: Path, options: dict[str, Any]) -> None:
         self._programs, self._folder, self._options = programs, folder, options
-        self._port, self._password = free_port(), secrets.token_hex()
+        # Not one that the kernel chose: while the server is away, who tries to reach such a port
+        # may be given that very port for its own end, and the server cannot start again.
+        (self._port,) = free_ports(1)
+        self._password = secrets.token_hex()
         self._process = ExitStack()
         self._pid = 0
         self.version = _version(programs)
@@ -53,8 +60,21 @@ class PrivatePostgres:
         wait_until_ready(process, lambda: _answers(self._programs, self._port))
 
     def kill(self) -> None:
-        """End the server and all its processes at once, as a crash of its machine does."""
-        os.killpg(self._pid, signal.SIGKILL)
+        """End the server and all its processes at once, as a crash of its machine does.
+
+        Each of them has a session of its own. Those that are left would keep a new server from
+        starting for a moment.
+        """
+        server = psutil.Process(self._pid)
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):  # it was quicker
+                process.kill()
+        deadline = time.monotonic() + _GONE_SECONDS
+        while not all(map(_is_gone, processes)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"PostgreSQL lives {_GONE_SECONDS} s after kill -9")
+            time.sleep(0.01)
         self.stop()
 
     def stop(self) -> None:
@@ -112,6 +132,13 @@ def _version(programs: Path) -> str:
         [str(programs / "postgres"), "--version"], capture_output=True, text=True, check=True
     )
     return printed.stdout.split()[2]
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _answers(programs: Path, port: int) -> bool:
