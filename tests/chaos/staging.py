@@ -60,7 +60,8 @@ def staging(
         place = _postgres(stack) if store == "postgres" else _sqlite(stack, folder)
         cluster = OwnCluster(
             folder, store={"url": place.url}, pools={"default": _pool()},
-            limits={"max_deaths": 50},
+            # A window so small that a crowd of tasks is paged out.
+            limits={"max_deaths": 50, "window": 20},
             leases={"lease_seconds": LEASE_SECONDS, "poll_seconds": 1.0},
         )  # fmt: skip
         cluster.environment = _environment(folder, keep_gcs, planted)
