@@ -13,8 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from task_queue.core import events as ev
+from task_queue.core.acceptance import Acceptance
 from task_queue.core.effects import (
-    Accepted,
     Answer,
     Counted,
     Done,
@@ -29,8 +29,8 @@ from task_queue.core.ready import ReadyLine, take_in_order
 from task_queue.core.schedule import NextFiring, Schedule, fires
 from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus
-from task_queue.core.task import Lease, Report, Task, TaskError, TaskSpec, lease_of
-from task_queue.core.task_book import TaskBook, is_timed
+from task_queue.core.task import Lease, Report, Task, TaskError, lease_of
+from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerInfo, WorkerState
 
 
@@ -62,6 +62,7 @@ class QueueMachine:
     ) -> None:
         self.rules = rules
         self.book = TaskBook(random, loaded.next_seq, rules)
+        self._acceptance = Acceptance(self.book, rules)
         self.paused: set[str] = set(loaded.paused_queues)
         self.workers: dict[str, WorkerState] = {}
         self.schedules: dict[str, Schedule] = {s.id: s for s in loaded.schedules}
@@ -103,64 +104,7 @@ class QueueMachine:
     # ---- tasks -----------------------------------------------------------------------------
 
     def _tasks_submitted(self, event: ev.TasksSubmitted, now: float, fx: Effects) -> Answer:
-        full = self._full_queue(event)
-        if full is not None:
-            return Refused(
-                "queue_full",
-                f"queue '{full}' already holds {self.rules.max_queue_length} waiting tasks; "
-                "submit again later, or raise limits.max_queue_length",
-            )
-        if self._too_many_timed(event):
-            return Refused(
-                "queue_full",
-                f"{self.rules.max_timed_tasks} tasks with run_at, delay_seconds or expires_at are "
-                "not over yet; submit again later, without a time, or raise limits.max_timed_tasks",
-            )
-        book = self.book
-        task_ids: list[str] = []
-        duplicates: list[int] = []
-        for position, spec in enumerate(event.specs):
-            existing = self._existing(spec, event.known)
-            if existing is None:
-                task_ids.append(book.accept(spec, now, fx).spec.id)
-            else:
-                task_ids.append(existing)
-                duplicates.append(position)
-        return Accepted(task_ids, duplicates)
-
-    def _existing(self, spec: TaskSpec, known: dict[str, str]) -> str | None:
-        """The id of the task that was accepted for `spec` before."""
-        book, key = self.book, spec.idempotency_key
-        if spec.id in book.live or spec.id in known or spec.id in book.gone_at_once:
-            return spec.id
-        if key is None:
-            return None
-        return book.keys.get(key) or known.get(key) or book.gone_at_once.get(key)
-
-    def _full_queue(self, event: ev.TasksSubmitted) -> str | None:
-        most = self.rules.max_queue_length
-        more: dict[str, int] = {}
-        for spec in event.specs:
-            more[spec.queue] = more.get(spec.queue, 0) + 1
-        for queue, count in more.items():
-            line = self.book.lines.get(queue)
-            waiting = len(line) + self.book.delayed.get(queue, 0) if line is not None else 0
-            if waiting + count > most:  # of these some may be in the queue already
-                new = {
-                    spec.idempotency_key or spec.id
-                    for spec in event.specs
-                    if spec.queue == queue and self._existing(spec, event.known) is None
-                }
-                if new and waiting + len(new) > most:
-                    return queue
-        return None
-
-    def _too_many_timed(self, event: ev.TasksSubmitted) -> bool:
-        timed = [spec for spec in event.specs if is_timed(spec)]
-        most = self.rules.max_timed_tasks - self.book.timed
-        return len(timed) > most and (
-            sum(self._existing(spec, event.known) is None for spec in timed) > most
-        )
+        return self._acceptance.submit(event, now, fx)
 
     def _tasks_replayed(self, event: ev.TasksReplayed, now: float, fx: Effects) -> Answer:
         requests = fx.changes.requests

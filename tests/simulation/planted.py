@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from task_queue.core.acceptance import Acceptance
 from task_queue.core.effects import Changes, Effects
 from task_queue.core.events import CancelRequested, Event
 from task_queue.core.machine import QueueMachine
@@ -66,10 +67,10 @@ def attempts_not_counted(patch: pytest.MonkeyPatch) -> None:
 def keys_ignored(patch: pytest.MonkeyPatch) -> None:
     """Idempotency keys are neither looked up nor unique."""
 
-    def existing(self: QueueMachine, spec: Any, known: dict[str, str]) -> str | None:
-        return spec.id if spec.id in self.book.live or spec.id in known else None
+    def existing(self: Acceptance, spec: Any, known: dict[str, str]) -> str | None:
+        return spec.id if spec.id in self._book.live or spec.id in known else None
 
-    patch.setattr(QueueMachine, "_existing", existing)
+    patch.setattr(Acceptance, "_existing", existing)
     patch.setattr(MemoryStore, "_refuse_if_taken", lambda self, inserted: None)
 
 
