@@ -77,9 +77,18 @@ def staging(
         target = Target(
             place.name, cluster.url, "default", LEASE_SECONDS, most_leases(_WORKERS * _SLOTS),
             {kind: blow for kind, blow in blows.items() if wide or kind not in WIDE},
-            Path(tempfile.gettempdir()) / "tq-chaos-kept",
+            stack.enter_context(_kept_if_used()),
         )  # fmt: skip
         yield Staging(cluster, target)
+
+
+@contextmanager
+def _kept_if_used() -> Iterator[Path]:
+    """A folder of this campaign alone; it stays only if files of a broken schedule are in it."""
+    folder = Path(tempfile.mkdtemp(prefix="tq-chaos-kept-"))
+    yield folder
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _environment(folder: Path, keep_gcs: bool, planted: str) -> dict[str, str]:
