@@ -346,8 +346,9 @@ class ExecutorPool:
                 self._spawn_or_back_off("process")
 
     def _is_start_worth_it(self) -> bool:
-        if not any(host.ready for host in self._processes):
-            return True
+        long_ago = self._clock.monotonic() - _START_WORTH_SECONDS
+        if all(host.running_since <= long_ago for host in self._processes if host.ready):
+            return True  # there is none, or all are busy with what takes longer than a start
         estimate = self._estimates.seconds.get(self._buffer.first_name("process"))
         if estimate is None or estimate >= SHORT_SECONDS:
             return True

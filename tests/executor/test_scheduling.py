@@ -41,6 +41,23 @@ def test_slots_run_at_the_same_time_in_warm_processes(play: Play, tmp_path: Path
     play(story, slots=3)
 
 
+def test_a_quick_task_does_not_wait_for_the_only_child_if_a_slot_is_free(
+    play: Play, tmp_path: Path
+) -> None:
+    async def story(driver: Any) -> None:
+        for _ in range(50):  # so quick that no second child was worth its start
+            await driver.run("add", 1)
+        gate = tmp_path / "gate"
+        slow = driver.give("wait_for", str(gate))
+        await driver.told(slow)
+        await driver.run("add", 1)
+        assert slow not in driver.order
+        gate.touch()
+        await driver.report(slow)
+
+    play(story, slots=2)
+
+
 def test_coroutines_take_slots_as_well(play: Play, tmp_path: Path) -> None:
     async def story(driver: Any) -> None:
         asleep = driver.give("sleep_long")

@@ -54,6 +54,11 @@ class OwnCluster:
             self._document[section] = {**self._document.get(section, {}), **fields}
         self.config.write_text(yaml.safe_dump(self._document))
 
+    def replace_pools(self, **pools: dict[str, Any]) -> None:
+        """Have these pools and no other."""
+        self._document["pools"] = pools
+        self.configure()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.http_port}"

@@ -59,9 +59,11 @@ class OperatedQueue(OwnCluster):
         """The server and one process for each connection."""
         with psycopg.connect(self.postgres.url) as connection:
             row = connection.execute("SELECT pg_backend_pid()").fetchone()
-        assert row is not None
-        server = psutil.Process(psutil.Process(row[0]).ppid())
-        return [server, *server.children()]
+            assert row is not None
+            mine = psutil.Process(row[0])
+            server = mine.parent()
+            assert server is not None
+            return [server, *(child for child in server.children() if child != mine)]
 
     def redis_processes(self) -> list[psutil.Process]:
         with Redis.from_url(self.redis.url) as redis:
