@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from task_queue.client.client import Client
@@ -79,24 +80,30 @@ class Load:
         return True
 
 
+def _victims(cluster: OwnCluster, title: str) -> list[psutil.Process]:
+    """The processes of that title, once there are any: the last kill may have been just now."""
+    until(lambda: cluster.processes(title) != [], 30.0, f"a process called {title}")
+    return cluster.processes(title)
+
+
 def _kill_executor(cluster: OwnCluster) -> None:
     cluster.kill(cluster.executors()[:1])
 
 
 def _kill_worker(cluster: OwnCluster) -> None:
-    cluster.kill(cluster.processes("ray::WorkerActor")[:1])
+    cluster.kill(_victims(cluster, "ray::WorkerActor")[:1])
 
 
 def _kill_scheduler(cluster: OwnCluster) -> None:
-    cluster.kill(cluster.processes("ray::SchedulerActor"))
+    cluster.kill(_victims(cluster, "ray::SchedulerActor"))
 
 
 def _kill_supervisor(cluster: OwnCluster) -> None:
-    cluster.kill(cluster.processes("ray::SupervisorActor"))
+    cluster.kill(_victims(cluster, "ray::SupervisorActor"))
 
 
 def _kill_replica(cluster: OwnCluster) -> None:
-    cluster.kill(cluster.processes("ray::ServeReplica"))
+    cluster.kill(_victims(cluster, "ray::ServeReplica"))
 
 
 def _kill_everything(cluster: OwnCluster) -> None:
