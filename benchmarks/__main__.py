@@ -42,6 +42,8 @@ _GOALS = (
     Goal("bench_end_to_end", "1 ms CPU: the tasks' own code, % of the executors' CPU", ">=", 95),
     Goal("bench_end_to_end", "1 ms CPU: executors' CPU around a task, microseconds", "<", 50),
     Goal("bench_backlog", "1,000,000 waiting: cost, ratio to 1,000", "<=", 1.3),
+    Goal("bench_memory", "filled: peak memory, MB", "<=", 600),
+    Goal("bench_memory", "drained: peak memory, MB", "<=", 600),
     Goal("bench_instrumentation", "on / off, median of pairs", ">=", 0.95),
     Goal("bench_idle", "idle: all of ours, % of a core", "<", 3),
 )
