@@ -1,6 +1,5 @@
-"""Frames and calls of any bytes: whole ones come out as they went in, all else is a clear error."""
+"""Calls of any bytes: whole ones come out as they went in, all else is a clear error."""
 
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -13,43 +12,10 @@ from task_queue.core.effects import Grant
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.status import Outcome
 from task_queue.core.task import Lease, Report, TaskError, TaskSpec
-from task_queue.executor.frames import RunLeases, encode_frame, from_child_reader, to_child_reader
+from task_queue.executor.frames import RunLeases, encode_frame, to_child_reader
 from task_queue.stream import scheduler_calls
-from task_queue.stream.frame_cutter import LENGTH, FrameCutter, FrameTooLong
 
 _MOST = 200
-
-
-def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
-    """`data` in pieces, cut at these places."""
-    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in pairwise(places)]
-
-
-@given(st.lists(st.binary(max_size=_MOST)), st.lists(st.integers(0, 10_000)))
-def test_frames_come_out_whole_wherever_they_were_cut(
-    payloads: list[bytes], cuts: list[int]
-) -> None:
-    data = b"".join(LENGTH.pack(len(payload)) + payload for payload in payloads)
-    cutter = FrameCutter(_MOST)
-    found = [bytes(frame) for piece in _cut(data, cuts) for frame in cutter.feed(piece)]
-    assert found == payloads
-
-
-@given(st.lists(st.binary(max_size=50)))
-def test_any_bytes_are_frames_or_an_error_and_are_never_kept_beyond_the_limit(
-    pieces: list[bytes],
-) -> None:
-    cutter, fed = FrameCutter(_MOST), 0
-    for piece in pieces:
-        fed += len(piece)
-        try:
-            frames = cutter.feed(piece)
-        except FrameTooLong as error:
-            assert f"{_MOST} are allowed" in str(error)
-            return
-        fed -= sum(len(frame) + LENGTH.size for frame in frames)
-        assert fed <= _MOST + LENGTH.size + len(piece)
 
 
 _DECODERS: dict[str, Any] = {
@@ -70,15 +36,6 @@ def test_any_bytes_are_a_message_or_a_decode_error(name: str, data: bytes) -> No
         _DECODERS[name](data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return
-
-
-@given(st.binary(max_size=_MOST))
-def test_what_a_child_writes_is_frames_or_an_error(data: bytes) -> None:
-    for reader in (from_child_reader(), to_child_reader()):
-        try:
-            reader.feed(LENGTH.pack(len(data)) + data)
-        except (msgspec.MsgspecError, ValueError):
-            continue
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
