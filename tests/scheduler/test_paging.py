@@ -136,14 +136,15 @@ async def test_who_waits_for_one_that_is_paged_out_is_told_when_it_is_over(hall:
     await quiet()
     assert not waits.done()
     await scheduler.request(CancelRequested(ids[9]))
-    await waits
+    await asyncio.wait_for(waits, 5)
 
 
 @pytest.mark.parametrize("other", ["over", "unknown"])
 async def test_who_waits_for_one_that_is_over_is_told_at_once(hall: Hall, other: str) -> None:
     scheduler, ids = await _filled(hall, 10)
     await scheduler.request(CancelRequested(ids[8]))
-    await scheduler.wait_over([ids[9], ids[8] if other == "over" else "t-unknown"], 60.0)
+    asked = [ids[9], ids[8] if other == "over" else "t-unknown"]
+    await asyncio.wait_for(scheduler.wait_over(asked, 60.0), 5)
 
 
 async def test_a_key_that_is_paged_out_is_known(hall: Hall) -> None:
