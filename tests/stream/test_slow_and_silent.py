@@ -177,6 +177,7 @@ async def test_an_end_that_takes_long_to_read_a_long_frame_is_not_dead(hall: Str
 
     await hall.strange_server(read_slowly)
     client = hall.client(StreamLimits(heartbeat_seconds=0.06))
-    with pytest.raises(StreamLost, match="closed by the other end"):
+    # Reset, if a heartbeat of the client was still unread when the server closed.
+    with pytest.raises(StreamLost, match=r"closed by the other end|reset by peer"):
         await client.call(ECHO, bytes(4 * _MUCH))
     assert read >= 4 * _MUCH
