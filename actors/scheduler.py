@@ -34,8 +34,9 @@ from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
 from task_queue.pruner import Pruner
 from task_queue.replica_book import ReplicaReport
-from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, WorkerTold
+from task_queue.scheduler_parts import SchedulerParts
 from task_queue.settings import Settings, settings_from_json
 from task_queue.store import open_store
 from task_queue.stream.endpoint import Endpoint

@@ -33,7 +33,8 @@ from task_queue.core.task import Report, TaskSpec
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
-from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.scheduler import Scheduler
+from task_queue.scheduler_parts import SchedulerParts
 from task_queue.settings import PoolSettings, Settings
 from task_queue.store import open_reader, open_store
 from task_queue.store.query import Pool

@@ -22,9 +22,9 @@ _SHORTEST_PAUSE_SECONDS = 0.005
 class Prunes(Protocol):
     """The part of the scheduler that is needed."""
 
-    def prune(self, ended_before: float, most_ended: int, limit: int) -> Pruned: ...
+    async def prune(self, ended_before: float, most_ended: int, limit: int) -> Pruned: ...
 
-    def prune_workers(self, ended_before: float) -> int: ...
+    async def prune_workers(self, ended_before: float) -> int: ...
 
 
 class Pruner:
@@ -58,11 +58,11 @@ class Pruner:
             SchedulerUnavailable: the store does not answer; what was deleted stays so.
         """
         before = self._clock.now() - self._keep_seconds
-        self._scheduler.prune_workers(before)
+        await self._scheduler.prune_workers(before)
         tasks = results = 0
         while True:
             began = self._clock.monotonic()
-            pruned = self._scheduler.prune(before, self._most_ended, self._batch)
+            pruned = await self._scheduler.prune(before, self._most_ended, self._batch)
             took = self._clock.monotonic() - began
             if not any(pruned):
                 return Pruned(tasks, results)

@@ -168,6 +168,9 @@ class MemoryStore:
                 expiry = task.finished_at + task.spec.result_ttl_seconds
                 self._results[task.seq] = (expiry, report.result)
 
+    def begin_commit(self, changes: Changes) -> None:
+        self.commit(changes)
+
     def delete(self, seqs: Sequence[int]) -> int:
         self._refuse_if_stale()
         doomed = [s for s in seqs if s in self._rows and self._task(s).status in TERMINAL]

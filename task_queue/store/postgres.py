@@ -5,9 +5,9 @@ pipeline, and its end commits them. Nothing is locked between commits. What keep
 out is the epoch, which the first statement of every transaction compares (`fence` in the schema).
 """
 
+import asyncio
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from task_queue.core.worker import WorkerInfo
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.postgres_migrations import migrate
+from task_queue.store.postgres_pipeline import PostgresPipeline, Statement
 from task_queue.store.postgres_query import select
 from task_queue.store.postgres_reader import PostgresReader, plain_row, stored_task
 from task_queue.store.postgres_statements import statements_of
@@ -74,6 +75,7 @@ class PostgresStore(PostgresReader):
         except StoreError:
             self._connection.close()
             raise
+        self._pipeline = PostgresPipeline(self._connection)
 
     def take_over(self) -> int:
         with errors("take over"), self._connection.transaction():
@@ -96,11 +98,11 @@ class PostgresStore(PostgresReader):
         return self._epoch
 
     def check_writable(self) -> None:
-        with self._writing():
-            self._connection.execute(
-                "INSERT INTO meta VALUES ('checks', 1) "
-                "ON CONFLICT (key) DO UPDATE SET value = meta.value + 1"
-            )
+        sql = (
+            "INSERT INTO meta VALUES ('checks', 1) "
+            "ON CONFLICT (key) DO UPDATE SET value = meta.value + 1"
+        )
+        self._write([(sql, ())])
 
     def load(self) -> Loaded:
         not_waiting = select(_LIVE - {Status.QUEUED}, "true", arguments=True)
@@ -138,28 +140,26 @@ class PostgresStore(PostgresReader):
         return rows[0][0] if rows else None
 
     def commit(self, changes: Changes) -> None:
-        with self._writing():
-            for sql, values in statements_of(changes):
-                self._connection.execute(sql.encode(), values)
+        self._write(statements_of(changes))
+
+    def begin_commit(self, changes: Changes) -> asyncio.Future[None]:
+        return self._pipeline.begin(self._fenced(statements_of(changes)))
 
     def delete(self, seqs: Sequence[int]) -> int:
         doomed = [seq for (seq,) in self._rows(_DOOMED, (Column("bigint", seqs),) * 2)]
-        with self._writing():
-            self._forget(doomed)
+        self._write(_forget(doomed))
         return len(doomed)
 
     def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
-        with self._writing():
-            self._connection.execute("DELETE FROM pools")
-            for table, described in (("pools", pools), ("task_types", task_types)):
-                self._connection.execute(
-                    f"INSERT INTO {table} SELECT * FROM unnest(%s, %s) ON CONFLICT (name) "
-                    f"DO UPDATE SET {table[:-1]} = excluded.{table[:-1]}".encode(),
-                    (
-                        Column("text", [stored(one.name) for one in described]),
-                        Column("bytea", [_encode(one) for one in described]),
-                    ),
-                )
+        statements: list[Statement] = [("DELETE FROM pools", ())]
+        for table, described in (("pools", pools), ("task_types", task_types)):
+            sql = (
+                f"INSERT INTO {table} SELECT unnest(%s), unnest(%s) ON CONFLICT (name) "
+                f"DO UPDATE SET {table[:-1]} = excluded.{table[:-1]}"
+            )
+            names = Column("text", [stored(one.name) for one in described])
+            statements.append((sql, (names, Column("bytea", [_encode(one) for one in described]))))
+        self._write(statements)
 
     def count_ended(self) -> int:
         ((ended,),) = self._rows(
@@ -178,28 +178,27 @@ class PostgresStore(PostgresReader):
         old = self._oldest(ended_before, limit)
         if len(old) < min(surplus, limit):
             old = self._oldest(math.inf, min(surplus, limit))
-        with self._writing():
-            for table, seqs in stale.items():
-                self._connection.execute(
-                    f"UPDATE {table} SET result_until = NULL, result = NULL "
-                    "WHERE seq = ANY (%s)".encode(),
-                    (Column("bigint", seqs),),
-                )
-            self._connection.execute(
+        statements: list[Statement] = [
+            (
+                f"UPDATE {table} SET result_until = NULL, result = NULL WHERE seq = ANY (%s)",
+                (Column("bigint", seqs),),
+            )
+            for table, seqs in stale.items()
+        ]
+        statements.append(
+            (
                 "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - %s",
                 (KEPT_REQUESTS,),
             )
-            self._forget(old)
+        )
+        self._write([*statements, *_forget(old)])
         return Pruned(len(old), sum(map(len, stale.values())))
 
     def prune_workers(self, ended_before: float) -> int:
         ended = self._decoded("SELECT info FROM workers WHERE ended", WorkerInfo)
         old = [i.worker_id for i in ended if (i.ended_at or ended_before) < ended_before]
-        with self._writing():
-            self._connection.execute(
-                "DELETE FROM workers WHERE worker_id = ANY (%s)",
-                (Column("text", list(map(stored, old))),),
-            )
+        ids = Column("text", list(map(stored, old)))
+        self._write([("DELETE FROM workers WHERE worker_id = ANY (%s)", (ids,))])
         return len(old)
 
     def _oldest(self, ended_before: float, limit: int) -> list[int]:
@@ -215,25 +214,30 @@ class PostgresStore(PostgresReader):
         )
         return [seq for (seq,) in rows]
 
-    def _forget(self, seqs: list[int]) -> None:
-        # A seq is never given out twice, even when the newest task is deleted.
-        self._connection.execute(
-            "INSERT INTO meta SELECT 'last_seq', coalesce(max(seq), 0) FROM tasks "
-            "ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value)"
-        )
-        for table in ("tasks", "states", "completed", "logs", "timeline"):
-            self._connection.execute(
-                f"DELETE FROM {table} WHERE seq = ANY (%s)".encode(), (Column("bigint", seqs),)
-            )
+    def _write(self, statements: Iterable[Statement]) -> None:
+        self._pipeline.run(self._fenced(statements))
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction in one round trip: a pipeline commits when it ends."""
-        with errors("save"), self._connection.pipeline():
-            self._connection.execute("SELECT fence(%s)", (self._epoch,))
-            yield
+    def _fenced(self, statements: Iterable[Statement]) -> Iterator[Statement]:
+        yield "SELECT fence(%s)", (self._epoch,)
+        yield from statements
+
+    def close(self) -> None:
+        self._pipeline.close()
+        super().close()
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         # The base connects again by itself. A writer must not: it would have to take over again.
         with errors("read"):
             return self._ask(sql, values)
+
+
+def _forget(seqs: list[int]) -> Iterator[Statement]:
+    """All that is stored of tasks goes."""
+    # A seq is never given out twice, even when the newest task is deleted.
+    yield (
+        "INSERT INTO meta SELECT 'last_seq', coalesce(max(seq), 0) FROM tasks "
+        "ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value)",
+        (),
+    )
+    for table in ("tasks", "states", "completed", "logs", "timeline"):
+        yield f"DELETE FROM {table} WHERE seq = ANY (%s)", (Column("bigint", seqs),)

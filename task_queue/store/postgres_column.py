@@ -33,6 +33,11 @@ class Column:
         self.kind = kind
         self.values = values
 
+    @property
+    def array_oid(self) -> int:
+        """Of the type of the array."""
+        return _FIXED[self.kind][1] if self.kind in _FIXED else _VARIABLE[self.kind][1]
+
     def encoded(self) -> bytes:
         """PostgreSQL's binary format of a one-dimensional array."""
         values, count = self.values, len(self.values)
@@ -68,8 +73,7 @@ class ColumnDumper(Dumper):
         return (self.cls, obj.kind)
 
     def upgrade(self, obj: Column, format: PyFormat) -> "ColumnDumper":  # noqa: ARG002  as above
-        oid = _FIXED[obj.kind][1] if obj.kind in _FIXED else _VARIABLE[obj.kind][1]
-        return ColumnDumper(self.cls, oid=oid)
+        return ColumnDumper(self.cls, oid=obj.array_oid)
 
     def dump(self, obj: Column) -> Buffer:
         return obj.encoded()

@@ -2,11 +2,13 @@
 
 `Store` belongs to the scheduler alone, the single writer. `Reader` answers questions and may exist
 many times, in other processes. Both are synchronous: a commit is a few hundred microseconds, and
-whoever calls decides whether to wait on its own thread.
+whoever calls decides whether to wait on its own thread. A store whose commits are a server's work
+can have the event loop go on meanwhile (`begin_commit`).
 
 One suite, tests/store/, says in code what every store must do.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -126,6 +128,17 @@ class Store(Reader, Protocol):
         Raises:
             StaleEpoch: another writer has taken over.
             StoreError: it could not be saved; the store is as before.
+        """
+
+    def begin_commit(self, changes: Changes) -> "asyncio.Future[None] | None":
+        """Like `commit`, but the event loop may go on meanwhile.
+
+        Returns:
+            None: it is saved. Otherwise a future with the outcome; until it is done nothing else
+            may be asked of this store.
+
+        Raises:
+            StaleEpoch, StoreError: as `commit`; the future has them as well.
         """
 
     def delete(self, seqs: Sequence[int]) -> int:

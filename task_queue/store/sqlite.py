@@ -158,6 +158,9 @@ class SqliteStore(SqliteReader):
             self._save_attempts(changes)
             self._save_others(changes)
 
+    def begin_commit(self, changes: Changes) -> None:
+        self.commit(changes)
+
     def delete(self, seqs: Sequence[int]) -> int:
         with self._errors(), self._transaction():
             self._refuse_if_stale()

@@ -9,7 +9,8 @@ from task_queue.core.invariants import check_invariants
 from task_queue.core.settings import Rules
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
-from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.scheduler import Scheduler
+from task_queue.scheduler_parts import SchedulerParts
 from task_queue.store.memory import MemoryStore
 from task_queue.testing import FakeClock
 

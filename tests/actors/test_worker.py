@@ -227,7 +227,7 @@ async def test_a_failed_attempt_is_counted(
 
 def restart(scheduler: Scheduler) -> None:
     """What happens when a commit fails: the machine is built anew from the store."""
-    scheduler._start_over([], RuntimeError("a commit failed"))
+    scheduler._turns.start_over([], RuntimeError("a commit failed"))
 
 
 async def until_registered(scheduler: Scheduler) -> None:

@@ -16,7 +16,8 @@ from task_queue.core.task import Lease, Report, Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
-from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.scheduler import Scheduler
+from task_queue.scheduler_parts import SchedulerParts
 from task_queue.store.memory import MemoryStore
 from task_queue.store.protocol import Store, StoreError
 from task_queue.testing import FakeClock, task_spec

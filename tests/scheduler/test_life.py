@@ -80,7 +80,7 @@ async def test_a_scheduler_replaced_while_it_prunes_deletes_nothing(
     await hall.dead_letters(scheduler, 1)
     await hall.started()
     with pytest.raises(SchedulerUnavailable):
-        scheduler.prune(hall.clock.now() + 1, 99, 10)
+        await scheduler.prune(hall.clock.now() + 1, 99, 10)
 
 
 async def test_the_next_scheduler_goes_on_where_the_last_one_stopped(
@@ -152,7 +152,7 @@ async def test_pruning_deletes_what_is_old_but_not_what_runs_again(
     later = hall.clock.now() + 1
     retry = background(scheduler.retry(ids[1], "r"))
     await asyncio.sleep(0)  # it waits for its turn
-    assert scheduler.prune(later, 99, 100) == Pruned(tasks=2)
+    assert await scheduler.prune(later, 99, 100) == Pruned(tasks=2)
     await retry
     assert [hall.data.get(i) is not None for i in ids] == [False, True, False]
     assert hall.status(ids[1]) is Status.QUEUED

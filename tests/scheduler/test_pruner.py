@@ -24,14 +24,14 @@ class _SlowScheduler:
         self.batches: list[int] = []
         self.slept: list[float] = []
 
-    def prune(self, ended_before: float, most_ended: int, limit: int) -> Pruned:
+    async def prune(self, ended_before: float, most_ended: int, limit: int) -> Pruned:
         count = min(limit, self.tasks)
         self.tasks -= count
         self.clock.advance(count * self.seconds)
         self.batches.append(count)
         return Pruned(tasks=count)
 
-    def prune_workers(self, ended_before: float) -> int:
+    async def prune_workers(self, ended_before: float) -> int:
         return 0
 
     async def sleep(self, seconds: float) -> None:

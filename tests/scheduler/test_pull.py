@@ -8,8 +8,9 @@ from task_queue.core.effects import Grant
 from task_queue.core.events import CancelRequested, WorkerLost, WorkerStatusWanted
 from task_queue.core.settings import Rules
 from task_queue.core.status import Status, WorkerStatus
-from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_parts import SchedulerParts
 from tests.scheduler.hall import Hall, background, leased, quiet, succeeded
 
 pytestmark = pytest.mark.anyio

@@ -208,7 +208,7 @@ async def test_a_store_that_cannot_be_opened_is_tried_again(hall: Hall, error: E
 async def test_a_question_that_the_store_does_not_answer_is_not_an_answer(
     hall: Hall, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = scheduler._store
+    store = scheduler._turns._store
     assert store is not None
 
     def away(*_: object) -> dict[str, str]:

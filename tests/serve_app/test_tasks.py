@@ -142,7 +142,7 @@ class TestResult:
         assert (await world.http.get(path)).status_code == 200
         world.clock.advance(1)
         assert "60 seconds" in problem(await world.http.get(path), 410)
-        world.scheduler.prune(0.0, 99, 100)
+        await world.scheduler.prune(0.0, 99, 100)
         problem(await world.http.get(path), 410)
 
 

@@ -14,8 +14,9 @@ from task_queue.core.invariants import check_invariants
 from task_queue.core.settings import Rules
 from task_queue.core.worker import WorkerInfo
 from task_queue.next_firing import next_firing
-from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_parts import SchedulerParts
 from tests.simulation.executors import SimulatedExecutors
 from tests.simulation.faulty_store import FaultyStore
 from tests.simulation.network import Network

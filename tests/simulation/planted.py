@@ -92,18 +92,18 @@ def cancel_only_said(patch: pytest.MonkeyPatch) -> None:
 
 def accepted_before_saved(patch: pytest.MonkeyPatch) -> None:
     """A commit that fails is taken for one that worked."""
-    from task_queue.scheduler import Scheduler
     from task_queue.store.protocol import StoreError
+    from task_queue.turn_loop import Turn, TurnLoop
 
-    save = Scheduler._save
+    save = TurnLoop._save
 
-    def careless(self: Scheduler, store: Any, fx: Effects, has_refused: bool) -> None:
+    def careless(self: TurnLoop, store: Any, turn: Turn, has_refused: bool) -> Any:
         try:
-            save(self, store, fx, has_refused)
+            return save(self, store, turn, has_refused)
         except StoreError:
-            return
+            return None
 
-    patch.setattr(Scheduler, "_save", careless)
+    patch.setattr(TurnLoop, "_save", careless)
 
 
 def last_in_first_out(patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ from task_queue.core.task import Report
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
-from task_queue.scheduler import Scheduler, SchedulerParts
+from task_queue.scheduler import Scheduler
+from task_queue.scheduler_parts import SchedulerParts
 from task_queue.settings import TracingSettings
 from task_queue.testing import FakeClock, task_spec
 from task_queue.tracing.span_ids import attempt_span_id, submit_span_id

@@ -1,0 +1,174 @@
+"""Statements of one transaction, sent together: one round trip, and nobody need wait for it.
+
+psycopg has pipelines too, but its end is a call that blocks, or a coroutine on a connection on
+which every other call is one as well. This is libpq's own pipeline mode, as psycopg.pq gives it.
+"""
+
+import asyncio
+import select
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus
+
+from task_queue.store.postgres_column import Column
+from task_queue.store.postgres_connection import errors
+from task_queue.store.protocol import StoreError
+
+#: With "%s" for each value; a value is a Column, a text or a whole number.
+Statement = tuple[str, tuple[Any, ...]]
+
+
+class PostgresPipeline:
+    """One connection's transactions, one after the other."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._libpq = connection.pgconn
+        self._names: dict[str, bytes] = {}  #: of the statements that the server has prepared
+        self._prepared = 0
+        self._fresh: list[str] = []  #: prepared in the transaction that is under way
+        self._error: psycopg.Error | None = None
+        self._done: asyncio.Future[None] | None = None
+        self._unsent = False
+        self._watched = -1  #: the socket
+
+    def run(self, statements: Iterable[Statement]) -> None:
+        """Carry them out, all or nothing, and wait for it.
+
+        Raises:
+            StoreError, StaleEpoch: nothing was saved, or it is not known whether it was.
+        """
+        with errors("save"):
+            self._send(statements)
+            ready = select.poll()
+            over = False
+            while not over:
+                events = select.POLLIN | (select.POLLOUT if self._unsent else 0)
+                ready.register(self._libpq.socket, events)
+                ready.poll()
+                over = self._go_on()
+
+    def begin(self, statements: Iterable[Statement]) -> "asyncio.Future[None]":
+        """Carry them out while the event loop goes on. The future has what `run` raises.
+
+        Raises:
+            StoreError: they could not be sent.
+        """
+        with errors("save"):
+            self._send(statements)
+        self._done = asyncio.get_running_loop().create_future()
+        self._watch(self._done.get_loop())
+        return self._done
+
+    def close(self) -> None:
+        """Wait no longer for what is under way. To be called before the connection is closed."""
+        if self._done is not None:
+            self._unwatch(self._done.get_loop())
+            self._end(StoreError("the store was closed"))
+
+    # ---- sending ---------------------------------------------------------------------------
+
+    def _send(self, statements: Iterable[Statement]) -> None:
+        libpq = self._libpq
+        if self._done is not None:
+            raise StoreError("a commit is under way: nothing can be saved beside it")
+        self._error, self._fresh = None, []
+        ready = [(sql, *_encoded(values)) for sql, values in statements]
+        libpq.enter_pipeline_mode()
+        for sql, types, formats, encoded in ready:
+            name = self._names.get(sql)
+            if name is None:
+                name = self._prepare(sql, types)
+            libpq.send_query_prepared(name, encoded, formats)
+        libpq.pipeline_sync()
+        self._unsent = bool(libpq.flush())
+
+    def _prepare(self, sql: str, types: list[int]) -> bytes:
+        self._prepared += 1
+        name = self._names[sql] = b"task_queue_%d" % self._prepared
+        self._fresh.append(sql)
+        first, *rest = sql.split("%s")
+        numbered = first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))
+        self._libpq.send_prepare(name, numbered.encode(), types)
+        return name
+
+    # ---- what comes back -------------------------------------------------------------------
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._watched = self._libpq.socket
+        loop.add_reader(self._watched, self._on_ready, loop)
+        if self._unsent:
+            loop.add_writer(self._watched, self._on_ready, loop)
+
+    def _unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.remove_reader(self._watched)
+        loop.remove_writer(self._watched)
+
+    def _on_ready(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._unwatch(loop)  # before libpq, which closes the socket of a connection that is lost
+        try:
+            with errors("save"):
+                over = self._go_on()
+        except StoreError as error:
+            self._end(error)
+            return
+        if over:
+            self._end(None)
+        else:
+            self._watch(loop)
+
+    def _end(self, error: StoreError | None) -> None:
+        done, self._done = self._done, None
+        if done is None or done.cancelled():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def _go_on(self) -> bool:
+        """Take what has arrived. Whether that was all.
+
+        Raises:
+            psycopg.Error: the transaction failed, or the connection was lost.
+        """
+        libpq = self._libpq
+        if self._unsent:
+            self._unsent = bool(libpq.flush())
+        libpq.consume_input()
+        while not libpq.is_busy():
+            result = libpq.get_result()
+            if result is None:  # the end of one statement's results
+                if libpq.status == ConnStatus.BAD:
+                    raise self._error or psycopg.OperationalError(libpq.get_error_message())
+                continue
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                libpq.exit_pipeline_mode()
+                self._raise_error()
+                return True
+            if result.status == ExecStatus.FATAL_ERROR and self._error is None:
+                self._error = error_from_result(result)
+        return False
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            for sql in self._fresh:  # nobody knows how far the server came
+                del self._names[sql]
+            raise self._error
+
+
+def _encoded(values: tuple[Any, ...]) -> tuple[list[int], list[int], list[bytes]]:
+    """Types, formats and bytes as libpq takes them; type 0: as the server infers it."""
+    types, formats, encoded = [], [], []
+    for value in values:
+        if isinstance(value, Column):
+            types.append(value.array_oid)
+            formats.append(1)
+            encoded.append(value.encoded())
+        else:
+            types.append(0)
+            formats.append(0)
+            encoded.append(str(value).encode())
+    return types, formats, encoded

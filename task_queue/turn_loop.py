@@ -1,0 +1,365 @@
+"""The loop around the machine: gather what happened, decide, save, answer.
+
+Everything that arrives while the event loop is busy, or while a turn is being saved, shares one
+turn: one call of the machine and one transaction. Nothing is answered before its turn is saved. If
+that fails, the machine has decided things that never became true: it is thrown away, everybody in
+that turn is told SchedulerUnavailable, and a new one is loaded from the store as soon as the store
+answers.
+
+A store may save a turn while the event loop goes on. Then one turn is under way at a time: the next
+one is decided when it is saved, and nobody asks the store anything meanwhile (see `settled`).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from task_queue.core.effects import Answer, Effects
+from task_queue.core.events import Event, Ticked, Unheard
+from task_queue.core.machine import QueueMachine
+from task_queue.paging import pages_wanted, read_pages
+from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_parts import SchedulerParts
+from task_queue.store.protocol import StaleEpoch, Store, StoreError
+from task_queue.turn_stats import TurnStats
+
+_RELOAD_DELAYS_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
+#: The wall clock was set if it gained so much on the steady one between two turns.
+_STEP_SECONDS = 0.02
+#: A turn that takes longer to save is taken for a store that is away: nobody waits for it in line.
+_PATIENCE_SECONDS = 5.0
+
+T = TypeVar("T")
+Call = tuple[Event, "asyncio.Future[Answer]"]
+
+
+class TurnWatcher(Protocol):
+    """Who is told what became of the turns."""
+
+    def loaded(self, store: Store) -> None:
+        """A machine was built from the store; what was known of an earlier one is void."""
+
+    def saved(self, fx: Effects, machine: QueueMachine, now: float) -> None:
+        """A turn is durable, and its callers are answered."""
+
+    def lost(self, error: SchedulerUnavailable) -> None:
+        """There is no machine now: whoever waits for later turns waits in vain."""
+
+
+class Turn(Struct):
+    """A turn that was decided and is not saved yet."""
+
+    calls: list[Call]
+    fx: Effects
+    pages: int  #: events before those of the calls
+    began: float  #: by the steady clock
+
+
+class TurnLoop:
+    """One machine over one store. One event loop, no threads."""
+
+    def __init__(self, parts: SchedulerParts, watcher: TurnWatcher) -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        self._watcher = watcher
+        self.epoch = 0
+        self.now = 0.0  #: of the last turn
+        self.stats = TurnStats()
+        self._store: Store | None = None
+        self._machine: QueueMachine | None = None
+        self._steady = parts.clock.monotonic()
+        self._inbox: list[Call] = []
+        self._turn_is_due = False
+        self._under_way: Turn | None = None
+        self._settling: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    # ---- life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to load the store. Until that is done, every call raises SchedulerUnavailable.
+
+        Repeating it is harmless: what is loaded stays.
+        """
+        if self._machine is None and (self._loading is None or self._loading.done()):
+            self._loading = asyncio.get_running_loop().create_task(self._load())
+
+    async def started(self) -> None:
+        """Wait until the store is loaded."""
+        self.start()
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+
+    def stop(self) -> None:
+        """Answer nothing more and let the store go."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._loading is not None:
+            self._loading.cancel()
+        self._lose(SchedulerUnavailable("the scheduler was stopped"))
+        self._close_store()
+
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            try:
+                store.close()
+            except StoreError as error:
+                self._parts.on_trouble("the store cannot be closed", error)
+
+    async def _load(self) -> None:
+        """Build the machine from the store, however long the store stays away."""
+        attempt = 0
+        while True:
+            try:
+                self._try_load()
+            except Exception as error:  # noqa: BLE001  nobody else would ever try again
+                self._parts.on_trouble("the store cannot be loaded", error)
+                self._close_store()
+            if self._machine is not None or self._stopped:
+                return  # else the first turn failed, and said so
+            delay = _RELOAD_DELAYS_SECONDS[min(attempt, len(_RELOAD_DELAYS_SECONDS) - 1)]
+            attempt += 1
+            await asyncio.sleep(delay)
+
+    def _try_load(self) -> None:
+        parts = self._parts
+        if self._store is None:
+            self._store = parts.open_store()
+            self.epoch = self._store.take_over()
+        # A store that cannot be written is no store: until it can, everybody is told so.
+        self._store.check_writable()
+        loaded = self._store.load()
+        self._watcher.loaded(self._store)
+        self.now = max(self.now, self._clock.now())
+        self._steady = self._clock.monotonic()
+        self._machine = QueueMachine(
+            parts.rules, loaded, self.now,
+            new_id=parts.new_id, random=parts.random, next_firing=parts.next_firing,
+        )  # fmt: skip
+        self.turn()
+
+    # ---- calls -----------------------------------------------------------------------------
+
+    def require_machine(self) -> QueueMachine:
+        """All that has been decided, saved or not.
+
+        Raises:
+            SchedulerUnavailable: there is none.
+        """
+        if self._machine is None:
+            raise SchedulerUnavailable("the store is being loaded; try again shortly")
+        return self._machine
+
+    async def request(self, event: Event) -> Answer:
+        """Have the machine handle something. Its answer, once that is saved."""
+        self._refuse_if_store_hangs()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._inbox.append((event, future))
+        self._want_turn()
+        return await future
+
+    async def settled(self) -> None:
+        """Wait until the store knows all that was decided. Up to the next `await` it stays so: what
+        is asked of the store is still true in the turn that takes a `request` made there."""
+        while self._under_way is not None:
+            self._refuse_if_store_hangs()
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._settling.append(waiter)
+            await waiter
+
+    async def caught_up(self) -> None:
+        """Like `settled`, after all that has come in so far."""
+        await self.settled()
+        self.turn()
+        await self.settled()
+
+    def ask(self, question: Callable[[Store], T]) -> T:
+        """A direct word with the store, which must be `settled`.
+
+        Raises:
+            SchedulerUnavailable: it did not answer.
+        """
+        self.require_machine()
+        store = self._store
+        assert store is not None
+        try:
+            return question(store)
+        except StoreError as error:
+            self._start_over_if_away(store)
+            raise SchedulerUnavailable(str(error)) from error
+
+    def tick(self) -> None:
+        """Let the machine see the time."""
+        if self._machine is not None:
+            self._note(Ticked())
+            self.turn()
+
+    def _refuse_if_store_hangs(self) -> None:
+        self.require_machine()
+        turn = self._under_way
+        if turn is not None:
+            waited = self._clock.monotonic() - turn.began
+            if waited > _PATIENCE_SECONDS:
+                raise SchedulerUnavailable(f"the store has not answered for {waited:.0f} s")
+
+    def _note(self, event: Ticked | Unheard) -> None:
+        """Tell the machine something to which nobody waits for an answer."""
+        self._inbox.insert(0, (event, asyncio.get_running_loop().create_future()))
+
+    # ---- turns -----------------------------------------------------------------------------
+
+    def _want_turn(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            asyncio.get_running_loop().call_soon(self.turn)
+
+    def turn(self) -> None:
+        """Handle, save and answer all that has come in; not while a turn is under way."""
+        self._turn_is_due = False
+        if self._under_way is not None:
+            return  # its end has the next one begin
+        machine, store = self._machine, self._store
+        if machine is None or store is None:
+            away = SchedulerUnavailable("the store does not answer; try again shortly")
+            _fail(self._take_inbox(), away)
+            return
+        self._look_at_clock()
+        calls = self._take_inbox()
+        refused = machine.refused_reports
+        try:
+            pages = read_pages(machine, store)
+            fx = machine.handle([*pages, *(event for event, _ in calls)], self.now)
+            self._parts.check(machine)
+            turn = Turn(calls, fx, len(pages), self._clock.monotonic())
+            saving = self._save(store, turn, machine.refused_reports > refused)
+        except Exception as error:  # noqa: BLE001  whatever it was, memory and store may differ now
+            self._fail_turn(calls, error)
+            return
+        if saving is None:
+            self._finish(turn, machine)
+        else:
+            self._under_way = turn
+            saving.add_done_callback(partial(self._landed, turn, machine))
+
+    def _take_inbox(self) -> list[Call]:
+        inbox, self._inbox = self._inbox, []
+        return inbox
+
+    def _look_at_clock(self) -> None:
+        """What was sent while this process was stopped is still on its way: nobody is to blame."""
+        before, self.now = self.now, max(self.now, self._clock.now())
+        passed = self.now - before
+        steady, self._steady = self._steady, self._clock.monotonic()
+        jumped = passed - (self._steady - steady)
+        if passed > 2 * self._parts.rules.poll_seconds:  # a turn comes at least once in that time
+            self._note(Unheard(passed))
+        elif jumped > _STEP_SECONDS:  # the clock was set ahead: a lease is no shorter for that
+            self._note(Unheard(jumped))
+
+    def _save(self, store: Store, turn: Turn, has_refused: bool) -> "asyncio.Future[None] | None":
+        """Save the turn. Who refuses a report without saving anything proves that he may: one that
+        was replaced does not know the newer leases, and the worker forgets what was refused."""
+        self.stats.turns += 1
+        if turn.fx.changes:
+            return store.begin_commit(turn.fx.changes)
+        if has_refused:
+            store.check_writable()
+        return None
+
+    def _landed(self, turn: Turn, machine: QueueMachine, saving: "asyncio.Future[None]") -> None:
+        """What was under way is over."""
+        error = StoreError("it was cut off") if saving.cancelled() else saving.exception()
+        if self._under_way is not turn:
+            return  # its callers were told when the machine was lost
+        self._under_way = None
+        if error is not None:
+            self._fail_turn(turn.calls, error)
+            return
+        self._finish(turn, machine)
+        self._wake_settling()  # they go on before the next turn does
+        if self._inbox:
+            self._want_turn()
+
+    def _finish(self, turn: Turn, machine: QueueMachine) -> None:
+        fx = turn.fx
+        if fx.changes:
+            self.stats.note_commit(fx.changes, self._clock.monotonic() - turn.began)
+        for (_, future), answer in zip(turn.calls, fx.answers[turn.pages :], strict=True):
+            if not future.done():  # its caller may have gone away
+                future.set_result(answer)
+        self._watcher.saved(fx, machine, self.now)
+        self._parts.on_turn(fx, self.now)
+        self._arm_timer(machine)
+        if pages_wanted(machine):
+            self._want_turn()
+
+    def _arm_timer(self, machine: QueueMachine) -> None:
+        due = machine.next_time()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            # Once in a poll period at least: a longer time means that this process stood still.
+            delay = max(0.001, min(due - self._clock.now(), self._parts.rules.poll_seconds))
+            self._timer = asyncio.get_running_loop().call_later(delay, self.tick)
+
+    # ---- trouble ---------------------------------------------------------------------------
+
+    def _fail_turn(self, calls: list[Call], error: BaseException) -> None:
+        if isinstance(error, StaleEpoch):
+            self._give_up(calls, error)
+        else:
+            self.start_over(calls, error)
+
+    def start_over(self, calls: Sequence[Call], error: BaseException) -> None:
+        """Throw the machine away, tell these and everybody else so, and load the store anew."""
+        self._machine = None
+        self._parts.on_trouble("a turn failed; its callers were told so", error)
+        unavailable = SchedulerUnavailable(f"nothing was saved: {error}")
+        _fail(calls, unavailable)
+        self._lose(unavailable)
+        if not self._stopped:
+            self.start()
+
+    def _give_up(self, calls: Sequence[Call], error: StaleEpoch) -> None:
+        self._stopped = True
+        unavailable = SchedulerUnavailable(str(error))
+        _fail(calls, unavailable)
+        self._lose(unavailable)
+        self._parts.on_trouble("another scheduler has taken over", error)
+        self._parts.on_dethroned()
+
+    def _lose(self, error: SchedulerUnavailable) -> None:
+        self._machine = None
+        turn, self._under_way = self._under_way, None
+        if turn is not None:
+            _fail(turn.calls, error)
+        _fail(self._take_inbox(), error)
+        self._watcher.lost(error)
+        self._wake_settling()
+
+    def _wake_settling(self) -> None:
+        waiting, self._settling = self._settling, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _start_over_if_away(self, store: Store) -> None:
+        """After a question that failed: no turn may come that would find out."""
+        try:
+            store.check_writable()
+        except StoreError as error:
+            self._fail_turn(self._take_inbox(), error)
+
+
+def _fail(calls: Sequence[Call], error: SchedulerUnavailable) -> None:
+    for event, future in calls:
+        if not future.done() and not isinstance(event, Ticked | Unheard):
+            future.set_exception(error)
