@@ -1,0 +1,249 @@
+"""A turn that is saved while the event loop goes on: what waits for it, and what if it fails."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from task_queue.core.effects import Accepted, Moved
+from task_queue.core.events import CancelRequested
+from task_queue.core.settings import Rules
+from task_queue.core.status import Status
+from task_queue.scheduler import Scheduler
+from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.store.protocol import Pruned, StaleEpoch
+from task_queue.store.query import TaskQuery
+from task_queue.testing import task_spec
+from tests.scheduler.hall import Hall, background, failed, leased, quiet, succeeded
+from tests.scheduler.late_store import LateStore
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def late(hall: Hall) -> LateStore:
+    return LateStore(hall)
+
+
+@pytest.fixture
+async def scheduler(hall: Hall, late: LateStore) -> Scheduler:
+    return await hall.started()
+
+
+async def test_nobody_is_answered_before_it_is_saved(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    await hall.register(scheduler)
+    pull = background(scheduler.pull(hall.pull_event()))
+    await quiet()
+    late.holds = True
+    submit = background(hall.submit(scheduler))
+    await quiet()
+    assert (submit.done(), pull.done(), late.under_way) == (False, False, 1)
+    assert len(hall.data.load().tasks) == 0
+    late.land()
+    assert leased(await pull) == [await submit]
+
+
+async def test_what_comes_meanwhile_shares_the_next_turn_in_order(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    late.holds = True
+    first = background(hall.submit(scheduler, name="n0"))
+    await quiet()
+    rest = [background(hall.submit(scheduler, name=f"n{n}")) for n in range(1, 20)]
+    await quiet()
+    assert late.under_way == 1
+    late.land()
+    await quiet()
+    assert (first.done(), any(call.done() for call in rest), late.under_way) == (True, False, 1)
+    late.land()
+    await asyncio.gather(*rest)
+    assert [task.spec.name for task in hall.data.load().tasks] == [f"n{n}" for n in range(20)]
+
+
+async def test_if_it_fails_all_who_wait_are_told_and_nothing_of_it_is_true(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    kept = await hall.submit(scheduler)
+    await hall.register(scheduler)
+    late.holds = True
+    calls: list[asyncio.Task[Any]] = [background(hall.submit(scheduler))]
+    await quiet()
+    calls.append(background(hall.submit(scheduler)))  # for the next turn
+    calls.append(background(scheduler.pull(hall.pull_event())))
+    calls.append(background(scheduler.retry("t", "r")))  # waits to ask the store
+    await quiet()
+    late.holds = False
+    late.fail()
+    for call in calls:
+        with pytest.raises(SchedulerUnavailable):
+            await call
+    await scheduler.started()
+    assert [task.spec.id for task in hall.data.load().tasks] == [kept]
+    assert await hall.submit(scheduler)
+
+
+async def test_one_that_was_replaced_meanwhile_ends(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    late.holds = True
+    submit = background(hall.submit(scheduler))
+    await quiet()
+    late.holds = False
+    newer = await hall.started()
+    late.land()
+    with pytest.raises(SchedulerUnavailable):
+        await submit
+    assert hall.dethroned == 1
+    assert isinstance(hall.troubles[-1][1], StaleEpoch)
+    task_id = await hall.submit(newer)
+    assert [task.spec.id for task in hall.data.load().tasks] == [task_id]
+
+
+async def test_one_that_was_stopped_meanwhile_answers_and_stays_stopped(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    late.holds = True
+    under_way, next_one = background(hall.submit(scheduler)), background(hall.submit(scheduler))
+    await quiet()
+    waits = background(scheduler.replay(TaskQuery(), 1, False, "r"))
+    await quiet()
+    scheduler.stop()
+    for call in (under_way, next_one, waits):
+        with pytest.raises(SchedulerUnavailable):
+            await call
+    late.land()  # it was saved all the same: the callers will ask again
+    await quiet()
+    assert len(hall.data.load().tasks) == 2
+    assert hall.turns[-1].changes.inserted == []
+    assert hall.troubles == []
+
+
+async def test_a_tick_meanwhile_is_not_lost(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    due = await hall.submit(scheduler, run_at=hall.clock.now() + 1)
+    late.holds = True
+    submit = background(hall.submit(scheduler))
+    await quiet()
+    late.holds = False
+    hall.clock.advance(1)
+    scheduler.tick()
+    assert hall.status(due) is Status.SCHEDULED
+    late.land()
+    await submit
+    await quiet()
+    assert hall.status(due) is Status.QUEUED
+
+
+# ---- what has to ask the store --------------------------------------------------------------
+
+
+async def test_a_key_that_is_being_saved_is_known(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    late.holds = True
+    first = background(scheduler.submit([task_spec(idempotency_key="k")]))
+    await quiet()
+    second = background(scheduler.submit([task_spec(idempotency_key="k")]))
+    await quiet()
+    late.holds = False
+    late.land()
+    accepted = await first
+    assert isinstance(accepted, Accepted)
+    assert await second == Accepted(accepted.task_ids, [0])
+
+
+async def test_a_task_that_is_being_paged_out_can_be_cancelled(hall: Hall, late: LateStore) -> None:
+    scheduler = await hall.started(Rules(window=1))
+    late.holds = True
+    specs = [task_spec() for _ in range(3)]
+    submit = background(scheduler.submit(specs))
+    await quiet()
+    cancel = background(scheduler.request(CancelRequested(specs[2].id)))
+    await quiet()
+    late.holds = False
+    late.land()
+    await submit
+    assert await cancel == Moved(specs[2].id, Status.CANCELLED, cancel_requested=False)
+
+
+async def test_an_end_is_not_told_before_it_is_saved(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    lease = await hall.running(scheduler)
+    late.holds = True
+    report = background(hall.end(scheduler, succeeded(lease)))
+    await quiet()
+    waiting = background(scheduler.wait_over([lease.task_id], 60))
+    await quiet()
+    assert (waiting.done(), hall.status(lease.task_id)) == (False, Status.RUNNING)
+    late.holds = False
+    late.land()
+    await waiting
+    assert hall.status(lease.task_id) is Status.COMPLETED
+    await report
+
+
+async def test_dead_letters_that_are_being_saved_are_found(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    asked: list[Callable[[], Coroutine[Any, Any, int]]] = [
+        lambda: scheduler.replay(TaskQuery(), 9, False, "r"),
+        lambda: scheduler.purge_dlq(TaskQuery()),
+    ]
+    for call in asked:
+        lease = await hall.running(scheduler)
+        late.holds = True
+        report = background(hall.end(scheduler, failed(lease)))
+        await quiet()
+        answer = background(call())
+        await quiet()
+        late.holds = False
+        late.land()
+        assert await answer == 1
+        await report
+        await scheduler.purge_queue("default")
+
+
+async def test_what_ends_meanwhile_is_pruned(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    lease = await hall.running(scheduler)
+    late.holds = True
+    report = background(hall.end(scheduler, succeeded(lease)))
+    await quiet()
+    prune = background(scheduler.prune(hall.clock.now() + 1, 99, 10))
+    await quiet()
+    late.holds = False
+    late.land()
+    assert await prune == Pruned(tasks=1)
+    await report
+
+
+# ---- a store that hangs ---------------------------------------------------------------------
+
+
+async def test_while_the_store_hangs_nobody_waits_in_line_and_afterwards_all_goes_on(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    await hall.register(scheduler)
+    late.holds = True
+    first = background(hall.submit(scheduler))
+    await quiet()
+    hall.clock.advance(6)
+    event = hall.pull_event()
+    for call in (
+        scheduler.submit([task_spec()]),
+        scheduler.submit([task_spec(idempotency_key="k")]),
+        scheduler.pull(event),
+        scheduler.retry("t", "r"),
+    ):
+        with pytest.raises(SchedulerUnavailable, match="has not answered for 6 s"):
+            await call
+    late.holds = False
+    late.land()
+    task_id = await first
+    assert leased(await scheduler.pull(event)) == [task_id]
