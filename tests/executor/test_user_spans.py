@@ -68,7 +68,7 @@ def test_spans_of_a_child_that_ends_in_order_are_sent_before(
         await driver.pool.stop(5.0)
         assert receiver.named("outer", label="a")
 
-    play(story, span_endpoint=receiver.endpoint, **_TASKS)
+    play(story, span_endpoint=receiver.endpoint, kill_grace_seconds=60.0, **_TASKS)
 
 
 def test_a_receiver_that_is_away_costs_the_task_nothing_and_is_not_in_its_output(
