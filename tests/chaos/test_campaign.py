@@ -32,7 +32,7 @@ def test_no_promise_breaks_under_seeded_faults(store: str, tmp_path: Path) -> No
         hits = [hit for s in report.schedules for hit in s.hits]
         assert sum(bool(hit.victim) for hit in hits) >= len(hits) - 1
         assert {end for s in report.schedules for end in s.ends} <= {"COMPLETED", "CANCELLED"}
-        assert all(s.counts["accepted"] > 20 for s in report.schedules)
+        assert all(s.counts["accepted"] > 5 for s in report.schedules)
         _check_command(made.cluster, tmp_path / "report.json")
 
 

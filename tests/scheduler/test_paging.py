@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from task_queue.core.effects import Accepted, Moved
-from task_queue.core.events import CancelRequested, WorkerResumed
+from task_queue.core.events import CancelRequested, QueuePaused, WorkerResumed
 from task_queue.core.settings import Rules
 from task_queue.core.status import Status
 from task_queue.core.task import Report, Task
@@ -128,6 +128,19 @@ async def test_a_purge_takes_all_that_waits_now(hall: Hall) -> None:
     assert await purge == 51
     assert {hall.status(i) for i in [*ids, await late]} == {Status.CANCELLED}
     assert await _work(hall, scheduler, 1) == [newer]
+
+
+async def test_a_purge_waits_for_its_pages_while_other_lines_get_theirs(hall: Hall) -> None:
+    scheduler = await hall.started(_RULES)
+    await scheduler.request(QueuePaused("doomed", paused=True))
+    others = [f"busy-{number}" for number in range(9)]
+    for _ in range(10):
+        await scheduler.submit([task_spec(queue=queue) for queue in [*others, "doomed"]])
+    await hall.register(scheduler, slots=100)
+    pull = background(scheduler.pull(hall.pull_event(want=100)))
+    purge = background(scheduler.purge_queue("doomed"))
+    await pull  # after it all busy lines would have a page
+    assert await purge == 10
 
 
 async def test_who_waits_for_one_that_is_paged_out_is_told_when_it_is_over(hall: Hall) -> None:
