@@ -231,7 +231,7 @@ def restart(scheduler: Scheduler) -> None:
 
 
 async def until_registered(scheduler: Scheduler) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             try:
                 reading = await scheduler.read()
