@@ -149,7 +149,7 @@ async def test_who_waits_for_one_that_is_paged_out_is_told_when_it_is_over(hall:
     await quiet()
     assert not waits.done()
     await scheduler.request(CancelRequested(ids[9]))
-    await asyncio.wait_for(waits, 5)
+    await asyncio.wait_for(waits, 30)
 
 
 @pytest.mark.parametrize("other", ["over", "unknown"])
@@ -157,7 +157,7 @@ async def test_who_waits_for_one_that_is_over_is_told_at_once(hall: Hall, other:
     scheduler, ids = await _filled(hall, 10)
     await scheduler.request(CancelRequested(ids[8]))
     asked = [ids[9], ids[8] if other == "over" else "t-unknown"]
-    await asyncio.wait_for(scheduler.wait_over(asked, 60.0), 5)
+    await asyncio.wait_for(scheduler.wait_over(asked, 60.0), 30)
 
 
 async def test_a_key_that_is_paged_out_is_known(hall: Hall) -> None:
