@@ -15,7 +15,7 @@ from cluster.chaos.report import CampaignReport
 from tests.chaos.staging import staging
 from tests.faults.own_cluster import OwnCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _LOAD_SECONDS = 3.0
 #: Chosen so that each kind of fault that leaves Ray alone is among them.

@@ -19,7 +19,7 @@ from task_queue.wire import TaskView
 from tests.faults.own_cluster import Killer, OwnCluster
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _SECONDS = 0.02
 _IN_FLIGHT = 4  # 2 workers with 2 slots; what they have read ahead has not begun

@@ -14,7 +14,7 @@ from task_queue.client.client import Client
 from task_queue.errors import NotAuthorized, RequestRefused, TaskFailed
 from tests.faults.own_cluster import OwnCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _KEY = "a-key-of-this-test"
 _SHA256 = hashlib.sha256(_KEY.encode()).hexdigest()

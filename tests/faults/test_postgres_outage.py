@@ -11,7 +11,7 @@ from benchmarks.peers.private_postgres import PrivatePostgres
 from tests.faults.own_cluster import OwnCluster
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _TASKS = 40
 _LONG_SECONDS = 3.0

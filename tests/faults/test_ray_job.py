@@ -18,7 +18,7 @@ from task_queue.client.client import Client
 from task_queue.settings import load_settings
 from tests.faults.own_cluster import ROOT
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _CLUSTER_ID = f"ray-job-test-{os.getpid()}"
 _SHIPPED = ("task_queue", "actors", "cluster", "serve_app", "monitoring", "configs")

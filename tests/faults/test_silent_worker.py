@@ -11,7 +11,7 @@ from task_queue.client.handle import TaskHandle
 from tests.faults.own_cluster import OwnCluster
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _TASKS = 20
 _LEASE_SECONDS = 3.0

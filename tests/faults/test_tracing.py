@@ -17,7 +17,7 @@ from tests.faults.own_cluster import ROOT, OwnCluster
 from tests.tracing.otlp_receiver import OtlpReceiver, SeenSpan, otlp_receiver
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _TRACE, _CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 _TRACED = {"traceparent": f"00-{_TRACE}-{_CALLER}-01"}

@@ -12,7 +12,7 @@ from tests.operations.operated_queue import frozen
 from tests.operations.runbook import run_section, shown
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 
 def test_a_killed_worker_is_told_to_the_webhook_and_so_is_its_return(monitored: Monitored) -> None:

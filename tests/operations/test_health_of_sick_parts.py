@@ -15,7 +15,7 @@ import pytest
 from tests.operations.operated_queue import OperatedQueue, frozen
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 #: The API checks each part for 0.8 s; the rest is for a busy machine. A point read of a store that
 #: hangs, and all that waits for one, takes 5 s.

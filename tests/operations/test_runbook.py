@@ -17,7 +17,7 @@ from tests.operations.operated_queue import OperatedQueue
 from tests.operations.runbook import run_section, shown, titles_with_commands
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _BACKLOG = 1_200  #: of which a worker may take a few ahead
 _SECTIONS = {
