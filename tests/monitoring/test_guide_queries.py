@@ -86,7 +86,7 @@ class Prometheus:
     """Asked over HTTP."""
 
     def __init__(self, port: int) -> None:
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
 
     def close(self) -> None:
         self._http.close()

@@ -67,7 +67,7 @@ def test_a_scheduler_that_hangs(queue: OperatedQueue) -> None:
 
 
 def test_a_database_that_hangs(queue: OperatedQueue) -> None:
-    httpx.get(f"{queue.url}{_UNKNOWN_TASK}")  # the connection for such reads is there
+    httpx.get(f"{queue.url}{_UNKNOWN_TASK}", timeout=30)  # the connection for such reads is there
     with frozen(queue.postgres_processes()), _callers(queue) as waiting:
         _until_sick(queue, _DATABASE)
         health = _look(queue, "/health", 503)
@@ -89,7 +89,7 @@ def test_a_redis_that_hangs(queue: OperatedQueue) -> None:
         health = _look(queue, "/health", 200)  # tasks go on
         assert (health["status"], health["checks"]["redis"]["status"]) == ("degraded", "unhealthy")
         _look(queue, _REDIS, 503)
-        assert httpx.post(f"{queue.url}/api/v1/tasks", json=_TASK).status_code == 201
+        assert httpx.post(f"{queue.url}/api/v1/tasks", json=_TASK, timeout=30).status_code == 201
         _look(queue, "/health/live", 200)
     _wait_until_healthy(queue)
 

@@ -93,10 +93,11 @@ def _backlog(queue: OperatedQueue) -> Iterator[None]:
         slow = [client.submit("task_queue.sleep", 600, priority=9) for _ in range(2)]
         until(lambda: all(h.status() == "RUNNING" for h in slow), 30, "the slow tasks to run")
         waiting = [{"name": "task_queue.noop", "priority": 1}] * _BACKLOG
-        httpx.post(f"{queue.url}/api/v1/tasks/batch", json={"tasks": waiting}).raise_for_status()
+        url = f"{queue.url}/api/v1"
+        httpx.post(f"{url}/tasks/batch", json={"tasks": waiting}, timeout=60).raise_for_status()
         try:
             yield
         finally:
-            httpx.post(f"{queue.url}/api/v1/queues/default/purge").raise_for_status()
+            httpx.post(f"{url}/queues/default/purge", timeout=60).raise_for_status()
             for handle in slow:
                 handle.cancel()
