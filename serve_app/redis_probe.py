@@ -22,22 +22,23 @@ _TYPES = ("string", "list", "hash", "set", "zset", "stream")
 
 
 class RedisProbe:
-    """Looks at the Redis at `url`."""
+    """Looks at the Redis at `url`; without an answer it is away after `patience_seconds`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         self._url = url
+        self._patience_seconds = patience_seconds
 
     async def read(self) -> RedisReading:
         """How it is now.
 
         Raises:
-            RedisAway: no answer within 0.6 s, or an error instead of one.
+            RedisAway: no answer in time, or an error instead of one.
         """
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), Redis.from_url(self._url) as redis:
+            async with asyncio.timeout(self._patience_seconds), Redis.from_url(self._url) as redis:
                 return await _read(redis)
         except TimeoutError as error:
-            raise RedisAway(f"Redis did not answer within {_PATIENCE_SECONDS:g} s") from error
+            raise RedisAway(f"Redis did not answer within {self._patience_seconds:g} s") from error
         except (RedisError, OSError) as error:
             raise RedisAway(f"Redis: {error}") from error
 

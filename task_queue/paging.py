@@ -16,6 +16,11 @@ def pages_wanted(machine: QueueMachine) -> bool:
     return next(machine.book.pages_wanted(), None) is not None
 
 
+def wants_page(machine: QueueMachine, queue: str) -> bool:
+    """Whether a line of this queue is to have a page; it may have to let others go first."""
+    return any(wanting == queue for wanting, _ in machine.book.pages_wanted())
+
+
 def read_pages(machine: QueueMachine, store: Store) -> list[TasksPaged]:
     """Events for the very next turn; no other may come between.
 

@@ -22,6 +22,7 @@ from task_queue.core.task import Task, TaskSpec
 from task_queue.histogram import sum_of
 from task_queue.latency_book import LatencyBook
 from task_queue.over_waiters import OverWaiters
+from task_queue.paging import wants_page
 from task_queue.recent_grants import PullId, RecentGrants
 from task_queue.replica_book import ReplicaBook, ReplicaReport
 from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, StoreReading
@@ -155,9 +156,9 @@ class Scheduler:
         while True:  # what is paged out comes in, page by page, before each look
             answer = await self.request(QueuePurged(queue, before_seq))
             assert isinstance(answer, Counted)
-            if not answer.count:
-                return count
             count += answer.count
+            if not answer.count and not wants_page(self._turns.require_machine(), queue):
+                return count
 
     async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
         if self._absent(task_ids):

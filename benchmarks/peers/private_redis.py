@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.peers.broker import Broker
-from benchmarks.peers.free_port import free_port
 from benchmarks.peers.own_process import own_process
 from benchmarks.peers.wait_until_ready import wait_until_ready
+from cluster.free_ports import free_ports
 
 
 @contextmanager
@@ -26,7 +26,8 @@ def private_redis() -> Iterator[Broker]:
     if server is None:
         raise FileNotFoundError("There is no redis-server: apt-get install redis-server")
     with tempfile.TemporaryDirectory(prefix="tq-redis-") as folder:
-        port, password = free_port(), secrets.token_hex()
+        (port,) = free_ports(1)
+        password = secrets.token_hex()
         config = Path(folder) / "redis.conf"
         # A password, because some peers execute what they unpickle from Redis.
         config.write_text(f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n")

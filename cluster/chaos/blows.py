@@ -20,7 +20,7 @@ _KILLS = (
 )  # fmt: skip
 _PAUSES = (FaultKind.WORKER_PAUSE, FaultKind.SCHEDULER_PAUSE)
 _RAY_PORTS = range(10_002, 20_000)  #: of gRPC, as Ray gives them to its workers
-_VICTIM_SECONDS = 3.0  #: to come back from the blow before
+_VICTIM_SECONDS = 10.0  #: to come back from the blow before; on a busy machine it takes a while
 _LOOK_SECONDS = 0.1
 
 T = TypeVar("T")

@@ -133,7 +133,7 @@ class QueueMachine:
     def _taken_from_store(self, event: ev.CancelRequested, fx: Effects) -> Task | None:
         """The task to be cancelled, if it is paged out."""
         task = event.stored
-        if event.task_id in self.book.gone_at_once:
+        if self.book.gone_at_once.get(event.task_id) == event.task_id:  # and no other task's key
             task = next((t for t in fx.changes.paged_out if t.spec.id == event.task_id), None)
         return task if task is not None and self.book.take_from_store(task, fx) else None
 

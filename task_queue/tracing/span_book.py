@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from task_queue.tracing.span_counts import SpanCounts
 
+#: Far more than live at one time: workers come and go, and those that went tell nothing more.
+_MOST_PROCESSES = 10_000
+
 
 class SpanReport(Struct):
     """What one process tells again and again."""
@@ -28,9 +31,11 @@ class SpanBook:
 
     def take(self, report: SpanReport) -> None:
         """Add what is new."""
-        before = self._last.get(report.process)
+        before = self._last.pop(report.process, None)
         if before is None:
             older = report.started_at < self._started_at
             before = report.counts if older else SpanCounts()
         self.sums.add(report.counts.since(before))
-        self._last[report.process] = report.counts
+        self._last[report.process] = report.counts  # behind all others: it told last
+        if len(self._last) > _MOST_PROCESSES:
+            del self._last[next(iter(self._last))]

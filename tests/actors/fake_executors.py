@@ -78,7 +78,7 @@ class FakeExecutors:
             self.finish(task_id, Outcome.RELEASED)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Let the event loop run until `condition` holds."""
     async with asyncio.timeout(seconds):
         while not condition():

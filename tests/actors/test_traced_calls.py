@@ -32,7 +32,7 @@ async def drained(scheduler: Scheduler, clock: FakeClock, sample_rate: float) ->
         worker = Worker(info, TracedCalls(scheduler, spans, info, clock), executors, clock)
         executors.on_change = worker.on_change
         running = asyncio.ensure_future(worker.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (await scheduler.read()).workers:
                 await asyncio.sleep(0)
         for _ in range(2):

@@ -73,7 +73,7 @@ def test_a_pause_stops_for_its_time_and_lets_go_on(
     start: Start, blows: dict[FaultKind, Blow]
 ) -> None:
     scheduler = start("ray::SchedulerActor")
-    fault = Fault(0.0, FaultKind.SCHEDULER_PAUSE, 0, 1.0)
+    fault = Fault(0.0, FaultKind.SCHEDULER_PAUSE, 0, 3.0)
     thread = threading.Thread(target=blows[fault.kind], args=(fault,))
     thread.start()
     until(lambda: scheduler.status() == psutil.STATUS_STOPPED, 10.0, "the pause")
@@ -167,7 +167,8 @@ def test_a_stopped_process_is_killed_all_the_same(
     until(lambda: _ended(supervisor), 10.0, "it to end")
 
 
-def test_a_cut_waits_for_what_is_just_coming_back(start: Start) -> None:
+def test_a_cut_waits_for_what_is_just_coming_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.chaos.blows._VICTIM_SECONDS", 60.0)
     record = HeadRecord(_ID, "127.0.0.1:1", "/nowhere")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

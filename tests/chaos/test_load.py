@@ -15,7 +15,8 @@ from task_queue.errors import NotFound, QueueUnreachable, StoreUnavailable
 from task_queue.history import Bounds, Kind, Ledger, Record, check_history
 from task_queue.testing import InMemoryQueue
 
-_PLAN = Plan(seed=7, load_seconds=0.4, tasks_per_second=40.0, faults=())
+#: Long enough for a busy machine to submit some.
+_PLAN = Plan(seed=7, load_seconds=1.5, tasks_per_second=40.0, faults=())
 _NO_ORDER = Bounds(read_ahead=1_000_000)
 
 
@@ -52,7 +53,7 @@ def test_each_end_is_asked_for_twice(tmp_path: Path) -> None:
 
 
 def test_what_nobody_runs_is_lost_and_the_schedule_is_not_closed(tmp_path: Path) -> None:
-    load = _run(InMemoryQueue().async_client(), tmp_path, close_seconds=0.5)
+    load = _run(InMemoryQueue().async_client(), tmp_path, close_seconds=2.0)
     violations = check_history(_history(load, tmp_path), _NO_ORDER)
     assert not load.closed
     waiting = _tasks(load.records, Kind.ACCEPTED) - _tasks(load.records, Kind.OVER)
@@ -114,7 +115,7 @@ class _Forgetful:
 
 def test_a_task_that_the_queue_has_forgotten_hides_no_other(tmp_path: Path) -> None:
     client: Any = _Forgetful(InMemoryQueue(inline=True).async_client())
-    load = _run(client, tmp_path, close_seconds=1.0)
+    load = _run(client, tmp_path, close_seconds=3.0)
     violations = check_history(_history(load, tmp_path), _NO_ORDER)
     assert [violation.rule for violation in violations] == ["lost"]
 

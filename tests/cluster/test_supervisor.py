@@ -109,7 +109,7 @@ def test_a_worker_that_ended_is_killed_before_its_id_is_free_and_its_end_told() 
         world.scheduler.on_request = while_told
         world.clock.advance(60.0)
         worker.end("ActorDiedError")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not world.scheduler.lost:
                 await asyncio.sleep(0)
         assert seen == [(1, [])]  # killed already, its id still taken
@@ -163,13 +163,13 @@ def test_looking_goes_on_after_an_error(error: Exception) -> None:
         world.scheduler.read_errors = [error]
         world.maker.find_error = RuntimeError("the GCS does not answer")
         endless = asyncio.ensure_future(world.supervisor.run_for_ever())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while world.scheduler.reads < 3:
                 await asyncio.sleep(0.001)
         assert not endless.done()
         world.maker.find_error = None
         world.clock.advance(60.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not world.maker.made:
                 await asyncio.sleep(0.001)
         endless.cancel()

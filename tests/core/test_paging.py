@@ -234,6 +234,18 @@ def test_one_that_is_accepted_paged_out_and_cancelled_in_one_turn(machine: Drive
     assert _run_all(machine) == ids
 
 
+def test_a_key_that_is_the_id_of_another_task_hides_it_from_no_cancel(
+    machine: DrivenMachine,
+) -> None:
+    ids = [machine.submit() for _ in range(5)]
+    follower = task_spec(idempotency_key=ids[4])  # one for each task before it, say
+    cancel = ev.CancelRequested(ids[4], machine.saved(ids[4]))
+    fx = machine.handle(ev.TasksSubmitted([follower]), cancel)
+    assert fx.answers[0] == Accepted([follower.id])
+    assert isinstance(fx.answers[1], Moved)
+    assert machine.status(ids[4]) is Status.CANCELLED
+
+
 @pytest.mark.parametrize("key", [None, "k"])
 def test_one_that_is_paged_out_is_not_accepted_again(
     machine: DrivenMachine, key: str | None

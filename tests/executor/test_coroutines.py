@@ -26,6 +26,7 @@ def test_cancel_and_timeout_end_one_coroutine_and_no_other(play: Play) -> None:
         driver.cancel(cancelled)
         report = await driver.report(cancelled)
         assert (report.outcome, report.logs) == ("cancelled", "asleep\n")
+        driver.clock.advance(0.2)
         report = await driver.report(timed)
         assert (report.outcome, report.error.type) == ("timed_out", "Timeout")
         assert await driver.result("async_add", 1) == 1
@@ -39,6 +40,9 @@ def test_a_blocked_loop_does_not_silence_the_timeout(play: Play) -> None:
         other = driver.give("sleep_long")
         await driver.told(other)
         blocker = driver.give("blocks", timeout_seconds=0.2)
+        await driver.told(blocker)
+        await driver.let_pass(0.2)
+        driver.clock.advance(0.1)
         report = await driver.report(blocker)
         assert (report.outcome, report.logs) == ("timed_out", "blocking\n")
         assert (await driver.report(other)).outcome == "released"
@@ -52,6 +56,9 @@ def test_a_swallowed_cancellation_is_followed_by_a_kill(play: Play) -> None:
         task_id = driver.give("swallows")
         await driver.told(task_id)
         driver.cancel(task_id)
+        await driver.tick()
+        assert task_id not in driver.reports
+        driver.clock.advance(0.1)
         assert (await driver.report(task_id)).outcome == "cancelled"
 
     play(story, kill_grace_seconds=0.1)

@@ -45,11 +45,11 @@ def test_a_quick_task_does_not_wait_for_the_only_child_if_a_slot_is_free(
     play: Play, tmp_path: Path
 ) -> None:
     async def story(driver: Any) -> None:
-        for _ in range(50):  # so quick that no second child was worth its start
-            await driver.run("add", 1)
+        driver.teach("add")  # so quick that no second child is worth its start
         gate = tmp_path / "gate"
         slow = driver.give("wait_for", str(gate))
         await driver.told(slow)
+        driver.clock.advance(0.03)  # longer than a start takes
         await driver.run("add", 1)
         assert slow not in driver.order
         gate.touch()
@@ -72,6 +72,7 @@ def test_coroutines_take_slots_as_well(play: Play, tmp_path: Path) -> None:
         busy, waiting = driver.give("wait_for", str(gate)), driver.give("wait_for", str(gate))
         await driver.told(busy)
         assert driver.pool._used_slots() == 2
+        driver.clock.advance(0.06)  # so what runs is not quick, and nothing waits behind it
         driver.cancel(asleep)
         await driver.told(waiting)
         gate.touch()
@@ -83,14 +84,13 @@ def test_quick_tasks_in_a_chunk_do_not_sit_behind_one_that_turns_out_slow(
     play: Play, tmp_path: Path
 ) -> None:
     async def story(driver: Any) -> None:
-        gate = tmp_path / "open"
-        gate.touch()
-        for _ in range(50):
-            await driver.run("wait_for", str(gate))
-        gate.unlink()
+        gate = tmp_path / "gate"
+        driver.teach("wait_for")
         slow = driver.lease("wait_for", str(gate))
         quick = [driver.lease("wait_for", str(tmp_path)) for _ in range(6)]
         driver.pool.run([slow, *quick])
+        await driver.told(slow.task_id)
+        driver.clock.advance(0.06)
         for lease in quick:
             assert (await driver.report(lease.task_id)).outcome == "succeeded"
         assert slow.task_id not in driver.reports
@@ -125,9 +125,9 @@ def test_a_repeated_grant_runs_once(play: Play) -> None:
 def test_wanted_leases_grow_only_with_tasks_known_to_be_short(play: Play) -> None:
     async def story(driver: Any) -> None:
         assert driver.pool.wanted_leases() == 2
-        for _ in range(30):
+        while driver.pool.wanted_leases() <= 20:  # sooner or later, as fast as the machine is
             await driver.run("add", 1)
-        assert 20 < driver.pool.wanted_leases() <= 1_002
+        assert driver.pool.wanted_leases() <= 1_002
         stranger = driver.give("spin")
         assert driver.pool.wanted_leases() == 2
         await driver.told(stranger)
@@ -143,14 +143,18 @@ def test_wanted_leases_grow_only_with_tasks_known_to_be_short(play: Play) -> Non
 
 def test_read_ahead_that_turns_out_slow_is_given_back(play: Play, tmp_path: Path) -> None:
     async def story(driver: Any) -> None:
-        gate = tmp_path / "open"
-        gate.touch()
-        for _ in range(50):
-            await driver.run("wait_for", str(gate))
-        gate.unlink()
+        gate = tmp_path / "gate"
+        driver.teach("wait_for")
         leases = [driver.lease("wait_for", str(gate)) for _ in range(50)]
         driver.pool.run(leases)
-        await driver.until(lambda: len(driver.reports) >= 98, "48 leases given back")
+        await driver.told(leases[0].task_id)
+        await driver.let_pass(0.06)  # so it is not short, and what was sent along comes back
+        await driver.told(leases[1].task_id)
+        await driver.let_pass(0.06)  # nor is the other, so 48 are too many
+        await driver.let_pass(0.4)
+        assert driver.reports == {}
+        driver.clock.advance(0.2)
+        await driver.until(lambda: len(driver.reports) >= 48, "48 leases given back")
         outcomes = [driver.reports[le.task_id].outcome for le in leases[2:]]
         assert outcomes == ["released"] * 48
         assert driver.pool.wanted_leases() == 2
@@ -163,10 +167,7 @@ def test_read_ahead_that_turns_out_slow_is_given_back(play: Play, tmp_path: Path
 def test_release_unstarted_keeps_what_runs(play: Play, tmp_path: Path) -> None:
     async def story(driver: Any) -> None:
         gate = tmp_path / "gate"
-        gate.touch()
-        for _ in range(30):
-            await driver.run("wait_for", str(gate))
-        gate.unlink()
+        driver.teach("wait_for")
         leases = [driver.lease("wait_for", str(gate)) for _ in range(20)]
         driver.pool.run(leases)  # some are in the child already, behind the first
         await driver.told(leases[0].task_id)

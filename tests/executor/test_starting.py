@@ -99,7 +99,7 @@ def test_a_module_that_cannot_be_imported_is_named(
 
 def test_an_import_that_takes_too_long_is_ended(make_driver: Any) -> None:
     async def scene() -> None:
-        driver = make_driver(start_timeout_seconds=0.001)
+        driver = make_driver(task_modules=["never_ready"], start_timeout_seconds=0.001)
         with pytest.raises(TaskModuleError, match=r"not ready after 0\.001 s"):
             await driver.pool.start()
         await driver.pool.stop(0.0)

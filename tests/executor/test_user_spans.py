@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cluster.free_ports import free_ports
 from task_queue.tracing.span_counts import SpanCounts
 from task_queue.tracing.span_ids import attempt_span_id
 from tests.executor.conftest import Driver
@@ -68,14 +69,14 @@ def test_spans_of_a_child_that_ends_in_order_are_sent_before(
         await driver.pool.stop(5.0)
         assert receiver.named("outer", label="a")
 
-    play(story, span_endpoint=receiver.endpoint, **_TASKS)
+    play(story, span_endpoint=receiver.endpoint, kill_grace_seconds=60.0, **_TASKS)
 
 
 def test_a_receiver_that_is_away_costs_the_task_nothing_and_is_not_in_its_output(
     play: Callable[..., None],
 ) -> None:
-    with otlp_receiver() as closed:
-        endpoint = closed.endpoint
+    (port,) = free_ports(1)  # nobody listens there
+    endpoint = f"http://127.0.0.1:{port}"
 
     async def story(driver: Driver) -> None:
         report = await driver.run("traced", "a", traceparent=f"{_CALLER}-01")

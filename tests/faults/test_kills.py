@@ -19,10 +19,10 @@ from task_queue.wire import TaskView
 from tests.faults.own_cluster import Killer, OwnCluster
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _SECONDS = 0.02
-_IN_FLIGHT = 4  # 2 workers with 2 slots; read-ahead is 0 at this task length
+_IN_FLIGHT = 4  # 2 workers with 2 slots; what they have read ahead has not begun
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +82,18 @@ class Load:
 
 def _victims(cluster: OwnCluster, title: str) -> list[psutil.Process]:
     """The processes of that title, once there are any: the last kill may have been just now."""
-    until(lambda: cluster.processes(title) != [], 30.0, f"a process called {title}")
-    return cluster.processes(title)
+    found: list[psutil.Process] = []
+
+    def are_there() -> bool:
+        found[:] = cluster.processes(title)
+        return bool(found)
+
+    until(are_there, 60.0, f"a process called {title}")
+    return found
 
 
 def _kill_executor(cluster: OwnCluster) -> None:
-    cluster.kill(cluster.executors()[:1])
+    cluster.kill(_victims(cluster, "task_queue/executor/launch.py")[:1])
 
 
 def _kill_worker(cluster: OwnCluster) -> None:

@@ -18,7 +18,7 @@ from task_queue.client.client import Client
 from task_queue.settings import load_settings
 from tests.faults.own_cluster import ROOT
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _CLUSTER_ID = f"ray-job-test-{os.getpid()}"
 _SHIPPED = ("task_queue", "actors", "cluster", "serve_app", "monitoring", "configs")
@@ -88,11 +88,11 @@ def test_a_job_starts_the_queue_and_another_one_ends_it(running_ray: RunningRay)
     )
     with Client(url) as client:
         # The job is over and the queue goes on: its actors are detached.
-        assert client.submit("task_queue.echo", "hello").result(timeout=30) == "hello"
+        assert client.submit("task_queue.echo", "hello").result(timeout=90) == "hello"
         assert "joined the running Ray" in running_ray.submit(
             root, "python", "-m", "cluster", "up", "job.yaml"
         )
-        assert client.submit("task_queue.echo", "again").result(timeout=30) == "again"
+        assert client.submit("task_queue.echo", "again").result(timeout=90) == "again"
     assert "The task queue is down" in running_ray.submit(
         root, "python", "-m", "cluster", "down", "job.yaml"
     )

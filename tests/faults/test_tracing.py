@@ -14,10 +14,10 @@ import pytest
 
 from task_queue.client.client import Client
 from tests.faults.own_cluster import ROOT, OwnCluster
-from tests.tracing.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.tracing.otlp_receiver import OtlpReceiver, SeenSpan, otlp_receiver
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _TRACE, _CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 _TRACED = {"traceparent": f"00-{_TRACE}-{_CALLER}-01"}
@@ -69,7 +69,12 @@ def test_caller_endpoint_submit_execute_and_user_code_are_one_trace(
     submitted = receiver.one("task:submit", task_id=task_id)
     wait = receiver.one("task:wait", task_id=task_id)
     outer = receiver.one("outer", label=name)
-    (endpoint,) = (s for s in receiver.named("api:endpoint") if s.span_id == submitted.parent)
+
+    def endpoints() -> list[SeenSpan]:
+        return [s for s in receiver.named("api:endpoint") if s.span_id == submitted.parent]
+
+    until(lambda: endpoints() != [], 20.0, "the span of the request, which ends last")
+    (endpoint,) = endpoints()
     assert endpoint.parent == _CALLER
     assert execute.parent == wait.parent == submitted.span_id
     assert outer.parent == execute.span_id
@@ -117,11 +122,14 @@ def test_without_a_receiver_tasks_go_on_and_each_process_warns_once(
     with Client(cluster.url) as client:
         for _ in range(3):
             ids = [submit(cluster, "traced", "away") for _ in range(10)]
-            assert [client.result(task_id, timeout=30) for task_id in ids] == [_TRACE] * 10
+            assert [client.result(task_id, timeout=120) for task_id in ids] == [_TRACE] * 10
             _wait_for_another_failure(cluster)
-    warnings = [text.count("span_receiver_away") for text in _logs(cluster)]
-    assert max(warnings) == 1
-    assert sum(warnings) >= 2  # the API and the scheduler
+
+    def warnings() -> list[int]:
+        return [text.count("span_receiver_away") for text in _logs(cluster)]
+
+    until(lambda: sum(warnings()) >= 2, 30, "the warnings of the API and the scheduler")
+    assert max(warnings()) == 1
 
 
 def _logs(cluster: OwnCluster) -> list[str]:

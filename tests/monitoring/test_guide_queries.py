@@ -21,9 +21,10 @@ from benchmarks.peers.private_redis import private_redis
 from cluster.free_ports import free_ports
 from monitoring.grafana.files import FOLDER
 from tests.faults.own_cluster import OwnCluster
+from tests.operations.operated_queue import frozen
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _SHIPPED = FOLDER.parents[1] / "prometheus"
 _CASES: list[dict[str, str]] = yaml.safe_load(
@@ -66,9 +67,8 @@ _FACTS: dict[str, Range] = {
     "timed_out": _exactly(_TIMED_OUT), "attempts": (0, _ATTEMPTS), "high": _exactly(_HIGH),
     "normal": _exactly(_NORMAL), "low": _exactly(_LOW), "depth": _exactly(_DEPTH),
     "active": _exactly(1), "paused": _exactly(1), "draining": _exactly(0),
-    "utilization": _exactly(50), "any_utilization": (0, 50), "uptime": (1, 240),
-    "worker_mean": (0.001, 1.5), "disk": (psutil.disk_usage("/").percent - 2,
-    psutil.disk_usage("/").percent + 2), "connections": (0, 100), "inserts": (1, _SUBMITTED),
+    "utilization": _exactly(50), "any_utilization": (0, 50), "uptime": (1, 500),
+    "worker_mean": (0.001, 1.5), "connections": (0, 100), "inserts": (1, _SUBMITTED),
     "store_calls": (0, 1e6), "clients": (1, 5), "strings": _exactly(3), "lists": _exactly(1),
     "hashes": _exactly(2),
     "success": (0.95 * _COMPLETED / (_SUBMITTED + 3.6), 1.05 * _COMPLETED / (_SUBMITTED + 3.6)),
@@ -86,7 +86,7 @@ class Prometheus:
     """Asked over HTTP."""
 
     def __init__(self, port: int) -> None:
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
 
     def close(self) -> None:
         self._http.close()
@@ -145,16 +145,16 @@ def prometheus(
     with ExitStack() as stack:
         stack.enter_context(own_process(command, folder / "log"))
         asked = Prometheus(port)
-        until(asked.ready, 30, "Prometheus")
-        until(lambda: asked.ask("task_queue:submission_rate") == [0], 30, "a scrape")
+        until(asked.ready, 60, "Prometheus")
+        until(lambda: asked.ask("task_queue:submission_rate") == [0], 60, "a scrape")
         _load(cluster)
         until(lambda: asked.ask("task_queue:failure_rate") == [_FAILED], 60, "the failures")
         until(lambda: asked.ask("task_queue:completion_rate") == [_COMPLETED], 60, "the rest")
-        until(lambda: asked.ask("task_queue:failure_ratio > 0.3") != [], 20, "the rules")
-        until(lambda: len(asked.ask('up{job="workers"} == 1')) == 2, 20, "the workers")
+        until(lambda: asked.ask("task_queue:failure_ratio > 0.3") != [], 60, "the rules")
+        until(lambda: len(asked.ask('up{job="workers"} == 1')) == 2, 60, "the workers")
         stack.callback(asked.close)
         busy = 'worker:utilization_percent{worker_id="worker-1"}'
-        until(lambda: set(asked.ask(busy)) == {50}, 30, "all but one task")
+        until(lambda: set(asked.ask(busy)) == {50}, 60, "all but one task")
         yield asked
 
 
@@ -198,7 +198,7 @@ def _load(cluster: OwnCluster) -> None:
             _TIMED_OUT, name="task_queue.sleep", args=[60], timeout_seconds=_LIMIT_SECONDS,
             max_retries=0,
         )  # fmt: skip
-        submit(1, name="task_queue.sleep", args=[200], priority=0)
+        submit(1, name="task_queue.sleep", args=[900], priority=0)
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: case["query"])
@@ -215,9 +215,15 @@ def _hold(prometheus: Prometheus, query: str, fact: str) -> None:
     if fact == "nothing":
         assert figures == []
         return
-    low, high = _FACTS[fact]
+    low, high = _disk() if fact == "disk" else _FACTS[fact]
     assert figures
     assert all(low <= figure <= high for figure in figures), (figures, low, high)
+
+
+def _disk() -> Range:
+    """As it is now: others fill it and empty it."""
+    percent = psutil.disk_usage("/").percent
+    return percent - 3, percent + 3
 
 
 @pytest.mark.parametrize(("board", "panel", "expression"), _PANELS)
@@ -231,6 +237,7 @@ def test_no_panel_is_empty_under_load(
 
 
 def test_a_worker_that_is_killed_is_down(prometheus: Prometheus, cluster: OwnCluster) -> None:
-    cluster.kill(cluster.processes("ray::WorkerActor"))
     down = 'min_over_time(up{job="workers"}[30s]) == 0'
-    until(lambda: prometheus.ask(down) != [], 30, "up to be 0")
+    with frozen(cluster.processes("ray::SupervisorActor")):  # else it may be back before a scrape
+        cluster.kill(cluster.processes("ray::WorkerActor"))
+        until(lambda: prometheus.ask(down) != [], 60, "up to be 0")

@@ -59,7 +59,7 @@ class Monitored(Struct):
     def value(self, query: str) -> str:
         """What Prometheus has for a query of one number; "" if there is none."""
         url = f"http://127.0.0.1:{self.queue.ports()[9090]}/api/v1/query"
-        answer = httpx.get(url, params={"query": query}).json()
+        answer = httpx.get(url, params={"query": query}, timeout=30).json()
         return next((result["value"][1] for result in answer["data"]["result"]), "")
 
 

@@ -47,12 +47,12 @@ def _commands(kind: str, block: str) -> list[str]:
 def _run_shell(queue: OperatedQueue, command: str) -> str:
     for shipped, own in queue.ports().items():
         command = command.replace(f"localhost:{shipped}", f"127.0.0.1:{own}")
-    command = re.sub("^curl ", "curl -sS -m 10 ", command)
+    command = re.sub("^curl ", "curl -sS -m 20 ", command)
     redis_url = queue.redis.url.replace("redis://:", "redis://default:")  # as the runbook says
     environment = {**os.environ, "REDIS_URL": redis_url, "DATABASE_URL": queue.postgres.url}
     done = subprocess.run(
         ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True,
-        timeout=30, check=False,
+        timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout

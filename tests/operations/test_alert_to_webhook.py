@@ -12,7 +12,7 @@ from tests.operations.operated_queue import frozen
 from tests.operations.runbook import run_section, shown
 from tests.until import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 
 def test_a_killed_worker_is_told_to_the_webhook_and_so_is_its_return(monitored: Monitored) -> None:
@@ -20,7 +20,7 @@ def test_a_killed_worker_is_told_to_the_webhook_and_so_is_its_return(monitored: 
     until(lambda: monitored.value(up) == "1", 60, "a scrape of the worker")
     with frozen(queue.processes("ray::SupervisorActor")):
         queue.kill(queue.processes("ray::WorkerActor"))
-        until(lambda: monitored.told("firing", "NoActiveWorkers"), 40, "the alert")
+        until(lambda: monitored.told("firing", "NoActiveWorkers"), 90, "the alert")
         printed = run_section(queue, "Worker unhealthy")
     until(lambda: monitored.told("resolved", "NoActiveWorkers"), 60, "the alert's end")
     alert = next(a for a in monitored.alerts if a["labels"]["alertname"] == "NoActiveWorkers")

@@ -170,4 +170,4 @@ async def test_being_asked_to_start_again_changes_nothing(hall: Hall, scheduler:
     await quiet()
     await scheduler.started()
     task_id = await hall.submit(scheduler)
-    assert leased(await asyncio.wait_for(pull, 5)) == [task_id]
+    assert leased(await asyncio.wait_for(pull, 30)) == [task_id]

@@ -179,7 +179,7 @@ async def test_those_who_wait_look_again_after_a_failed_commit(
     hall.failures = [store_failure()]
     with pytest.raises(SchedulerUnavailable):
         await hall.submit(scheduler)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
 
 
 # ---- a store that is away ------------------------------------------------------------------

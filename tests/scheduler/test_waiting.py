@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def _soon(call: "asyncio.Task[None]") -> None:
-    await asyncio.wait_for(call, 5)
+    await asyncio.wait_for(call, 30)
 
 
 async def test_a_task_that_is_over_is_not_waited_for(hall: Hall, scheduler: Scheduler) -> None:

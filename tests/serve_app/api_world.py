@@ -157,9 +157,11 @@ async def open_world(
     reader: Callable[[Reader], Any] = lambda real: real,
     read_redis: ReadRedis | None = None,
     tracing: TracingSettings | None = None,
+    check_seconds: float = 30.0,
 ) -> AsyncIterator[World]:
     """A world of a store in memory or, if `kind` is so, of SQLite.
 
+    Health has so much time that a busy machine is not a sick part, unless `check_seconds` is less.
     `scheduler` and `reader` may put something between the API and the real ones; `tracing` has both
     trace as their actors do.
     """
@@ -190,7 +192,7 @@ async def open_world(
     app = build_api(
         scheduler(real),
         lambda: reader(memory if kind == "memory" else open_reader(url)),
-        settings, clock, "1.2.3", sleep=sleep, check_seconds=0.2,
+        settings, clock, "1.2.3", sleep=sleep, check_seconds=check_seconds,
         read_redis=read_redis, spans=None if tracing is None else Spans(tracing, "api"),
     )  # fmt: skip
     transport = httpx.ASGITransport(app)

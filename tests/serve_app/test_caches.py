@@ -9,6 +9,7 @@ from serve_app.readers import Readers
 from serve_app.reading_cache import ReadingCache
 from task_queue.store.memory import MemoryStore
 from task_queue.store.protocol import StoreError
+from task_queue.store.query import Tally
 from task_queue.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +94,16 @@ class TestReadingCache:
         assert await cache.get() == 2
 
 
+async def _answered(readers: Readers) -> list[Tally]:
+    """The answer to a point read, however long the thread takes to come to it."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await readers.point(lambda reader: reader.tallies())
+            except StoreError:
+                continue
+
+
 class TestReaders:
     async def test_each_kind_of_question_has_its_reader_and_thread(self) -> None:
         opened: list[MemoryStore] = []
@@ -155,6 +166,6 @@ class TestReaders:
                 await readers.point(hang)
         assert readers.connections() == (1, 1)
         release.set()
-        assert await readers.point(lambda reader: reader.tallies()) == []
+        assert await _answered(readers) == []
         assert asked == 1  # the others were forgotten with their callers
         readers.close()

@@ -79,9 +79,9 @@ class TestHealth:
             def ping(self) -> None:
                 release.wait(60)
 
-        world = await make_world(reader=HangingReader)
+        world = await make_world(reader=HangingReader, check_seconds=0.2)
         for _ in range(2):  # the second finds the first still hanging
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 answer = await world.http.get("/health")
             assert answer.status_code == 503
             assert "within 0.2 s" in answer.json()["checks"]["database"]["detail"]
@@ -94,9 +94,9 @@ class TestHealth:
             def workers(self) -> None:
                 release.wait(60)
 
-        world = await make_world(reader=HangingScan)
+        world = await make_world(reader=HangingScan, check_seconds=2.0)
         await world.worker()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             answer = await world.http.get("/health")
         assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
         workers = answer.json()["checks"]["workers"]
@@ -110,8 +110,8 @@ class TestHealth:
             assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
 
     async def test_a_scheduler_that_is_silent(self, make_world: MakeWorld) -> None:
-        world = await make_world(scheduler=SilentScheduler)
-        async with asyncio.timeout(5):
+        world = await make_world(scheduler=SilentScheduler, check_seconds=2.0)
+        async with asyncio.timeout(20):
             answer = await world.http.get("/health")
         assert answer.status_code == 503
         assert "scheduler did not answer" in answer.json()["checks"]["workers"]["detail"]

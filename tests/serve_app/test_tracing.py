@@ -141,6 +141,7 @@ async def test_of_a_flood_some_tasks_are_traced_whole_and_the_rest_counted(
     now = world.clock.now()
     await world.report(*(Report(le.task_id, 1, Outcome.SUCCEEDED, now, 0.1) for le in leases))
     for task_id in ids[:3]:
+        receiver.one("task:submit", task_id=task_id)
         receiver.one("task:execute", task_id=task_id)
     assert [span.attributes["task.id"] for span in receiver.named("task:submit")] == ids[:3]
     assert len(receiver.named("task:execute")) == 3

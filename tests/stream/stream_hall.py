@@ -19,7 +19,7 @@ T = TypeVar("T")
 ECHO, HOLD, SIZED, AWAY, BROKEN = 1, 2, 3, 4, 5
 SECRET, NONCE = b"token", b"nonce"
 KEY = stream_key(SECRET, NONCE)
-_DEADLINE_SECONDS = 10.0
+_DEADLINE_SECONDS = 30.0
 
 
 class StreamHall:

@@ -88,7 +88,7 @@ async def test_who_says_nothing_is_cut_after_a_while(hall: StreamHall) -> None:
 
 
 async def test_who_is_in_stays_longer_than_a_handshake_may_take(hall: StreamHall) -> None:
-    await hall.serve(StreamLimits(handshake_seconds=0.3))
+    await hall.serve(StreamLimits(handshake_seconds=2.0, heartbeat_seconds=60.0))
     raw = await hall.raw()
     await raw.be_client()
     stranger = await hall.raw()  # its time begins later, so when it is over the other's was

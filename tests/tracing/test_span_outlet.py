@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from cluster.free_ports import free_ports
 from task_queue.tracing.span_counts import SpanCounts
 from task_queue.tracing.span_outlet import SpanOutlet, resource_of
 from tests.tracing.otlp_receiver import otlp_receiver
@@ -34,9 +35,9 @@ def outlet(
 
 
 def closed_endpoint() -> str:
-    """Nobody listens there any more."""
-    with otlp_receiver() as receiver:
-        return receiver.endpoint
+    """Nobody listens there."""
+    (port,) = free_ports(1)
+    return f"http://127.0.0.1:{port}"
 
 
 def test_what_is_sampled_arrives_and_is_counted() -> None:
@@ -52,8 +53,7 @@ def test_one_warning_for_an_outage_and_one_for_the_next(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     away: list[str] = []
-    with otlp_receiver() as receiver:
-        endpoint = receiver.endpoint
+    endpoint = closed_endpoint()
     port = int(endpoint.rpartition(":")[2])
     with caplog.at_level(logging.DEBUG, "opentelemetry"), outlet(endpoint, away.append) as out:
         for failed in (1, 2):
