@@ -26,7 +26,7 @@ from task_queue.core.effects import (
 )
 from task_queue.core.paged_out import PagedOut
 from task_queue.core.ready import ReadyLine, take_in_order
-from task_queue.core.schedule import NextFiring, Schedule, fires
+from task_queue.core.schedule import NextFiring, Schedule, fires, take_over_history
 from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus
 from task_queue.core.task import Lease, Report, Task, TaskError, lease_of
@@ -331,8 +331,11 @@ class QueueMachine:
     # ---- schedules and time ----------------------------------------------------------------
 
     def _schedule_saved(self, event: ev.ScheduleSaved, now: float, fx: Effects) -> Answer:
-        self.schedules[event.schedule.id] = event.schedule
-        fx.changes.schedules[event.schedule.id] = event.schedule
+        schedule = event.schedule
+        older = self.schedules.get(schedule.id)
+        if older is not None:
+            take_over_history(schedule, older, self._next_firing)
+        self.schedules[schedule.id] = fx.changes.schedules[schedule.id] = schedule
         return Done()
 
     def _schedule_deleted(self, event: ev.ScheduleDeleted, now: float, fx: Effects) -> Answer:
@@ -396,10 +399,11 @@ class QueueMachine:
         if room <= 0:
             return leases
         claim, worker_id = self.book.claim, worker.info.worker_id
+        asked_at = (worker.parked_until or now) - self.rules.poll_seconds
         for task in islice(take_in_order(self._lines_for(worker)), room):
             claim(task, worker_id, now, fx)
             worker.held[task.spec.id] = task
-            leases.append(lease_of(task))
+            leases.append(lease_of(task, asked_at))
         return leases
 
     def _lines_for(self, worker: WorkerState) -> list[ReadyLine]:

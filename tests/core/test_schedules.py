@@ -55,6 +55,26 @@ def test_overlap(machine: DrivenMachine, overlap: str, tasks: int, skips: int) -
     assert machine.schedules["s"].skips == skips
 
 
+def test_a_save_that_is_repeated_fires_no_due_time_twice(machine: DrivenMachine) -> None:
+    machine.handle(ev.ScheduleSaved(_every(60)))
+    machine.tick(60 + 1)
+    machine.handle(ev.ScheduleSaved(_every(60)))  # its answer was lost
+    machine.tick(1)
+    (task_id,) = _tasks(machine)
+    schedule = machine.schedules["s"]
+    assert (schedule.last_task_id, schedule.runs) == (task_id, 1)
+    assert schedule.next_run_at == START + 120
+
+
+def test_a_schedule_that_is_changed_knows_its_last_task(machine: DrivenMachine) -> None:
+    machine.handle(ev.ScheduleSaved(_every(60)))
+    machine.tick(60)
+    machine.handle(ev.ScheduleSaved(_every(90)))
+    machine.tick(30)
+    assert len(_tasks(machine)) == 1, "it overlaps with the task of before"
+    assert machine.schedules["s"].skips == 1
+
+
 def test_a_firing_after_the_last_task_ended_is_no_overlap(machine: DrivenMachine) -> None:
     machine.handle(ev.ScheduleSaved(_every(60)))
     machine.tick(60)

@@ -97,11 +97,12 @@ class WorkerHost:
         make_executors: Callable[[str], SimulatedExecutors],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:  # fmt: skip
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._clock = clock
         self._network = network
         self._make_executors = make_executors
         self._spawn = spawn
+        self._worker: Worker | None = None
         self._executors: SimulatedExecutors | None = None
         self._process: asyncio.Task[str] | None = None
         self._incarnation = 0
@@ -110,10 +111,10 @@ class WorkerHost:
         """For ever: a process, then the next one."""
         while True:
             self._incarnation += 1
-            name = f"{self._worker_id}#{self._incarnation}"
+            name = f"{self.worker_id}#{self._incarnation}"
             executors = self._executors = self._make_executors(name)
-            info = WorkerInfo(self._worker_id, name, "pool", ("*",), executors.plan.slots)
-            worker = Worker(info, self._network, executors, self._clock)
+            info = WorkerInfo(self.worker_id, name, "pool", ("*",), executors.plan.slots)
+            worker = self._worker = Worker(info, self._network, executors, self._clock)
             executors.on_change = worker.on_change
             self._process = asyncio.ensure_future(worker.run())
             await asyncio.wait([self._process])
@@ -131,7 +132,12 @@ class WorkerHost:
         self._executors.die()
         self._process.cancel()
         if is_told:
-            self._spawn(self._tell_lost(f"{self._worker_id}#{self._incarnation}"))
+            self._spawn(self._tell_lost(f"{self.worker_id}#{self._incarnation}"))
+
+    async def shut_down(self) -> None:
+        """SIGTERM: what runs is interrupted at once."""
+        if self._worker is not None and self._process is not None and not self._process.done():
+            await self._worker.shut_down(0.0)
 
     async def pause(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT later."""
@@ -146,7 +152,7 @@ class WorkerHost:
         executors.resume()
 
     async def _tell_lost(self, incarnation: str) -> None:
-        event = WorkerLost(self._worker_id, incarnation, "killed")
+        event = WorkerLost(self.worker_id, incarnation, "killed")
         while True:
             try:
                 await self._network.request(event)
