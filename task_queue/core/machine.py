@@ -385,6 +385,8 @@ class QueueMachine:
         parked = [w for w in self.workers.values() if w.parked_until is not None]
         given: dict[str, list[Lease]] = {}
         takers = [w for w in parked if w.takes_work and len(w.held) < w.want]
+        if takers:
+            self.book.look_for_crowds()
         for worker in takers:
             limit = min(worker.want, worker.info.slots)
             given[worker.info.worker_id] = self._lease(worker, limit, now, fx)

@@ -6,8 +6,6 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from actors.worker import Worker, WorkerRefused
 from task_queue.core.events import WorkerLost
 from task_queue.core.invariants import check_invariants
@@ -41,10 +39,10 @@ class SchedulerHost:
     """The schedulers over one store: one that counts, and perhaps one that was replaced."""
 
     def __init__(
-        self, store: FaultyStore, clock: VirtualClock, random: Random, window: int
+        self, store: FaultyStore, clock: VirtualClock, random: Random, rules: Rules
     ) -> None:
         self.store = store
-        self._rules = replace(RULES, window=window)
+        self._rules = rules
         self.made: list[Scheduler] = []
         self.make_scheduler: Callable[[SchedulerParts], Scheduler] = Scheduler
         self._clock = clock
@@ -136,13 +134,17 @@ class WorkerHost:
 
     async def shut_down(self) -> None:
         """SIGTERM: what runs is interrupted at once."""
-        if self._worker is not None and self._process is not None and not self._process.done():
-            await self._worker.shut_down(0.0)
+        if self._worker is None or self._process is None or self._process.done():
+            return
+        going = asyncio.ensure_future(self._worker.shut_down(0.0))
+        # Killed before it was registered, it is nobody's to shut down.
+        await asyncio.wait([going, self._process], return_when=asyncio.FIRST_COMPLETED)
+        going.cancel()
 
     async def pause(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT later."""
         executors = self._executors
-        if executors is None:
+        if executors is None or self._process is None or self._process.done():
             return
         executors.pause()
         self._network.pause()

@@ -15,7 +15,6 @@ import msgspec
 
 from task_queue.core.effects import Accepted, Moved
 from task_queue.core.events import CancelRequested
-from task_queue.core.settings import Rules
 from task_queue.core.status import TERMINAL
 from task_queue.core.task import Lease, Task, TaskSpec
 from task_queue.history import Bounds, Kind, Record, Violation, check_history
@@ -31,8 +30,8 @@ from tests.simulation.virtual_loop import VirtualLoop
 
 _SETTLE_SECONDS = 600.0
 _LOOK_SECONDS = 0.25
-#: Waiting tasks of a line that are kept in memory: most are paged out, or none.
-_WINDOWS = (4, Rules().window)
+#: Memory holds little of a line and of what is tried again, or all.
+_RULES = (msgspec.structs.replace(RULES, window=4, max_retrying=2), RULES)
 #: Longer than any chain of crashes and failing commits that the plans make likely.
 _OUTAGE_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 3 * RULES.lease_seconds
@@ -49,8 +48,8 @@ class World:
         self._clock = VirtualClock()
         self.store = FaultyStore()
         self.store.on_pruned = self._note_pruned
-        window = _WINDOWS[seed // 3 % len(_WINDOWS)]
-        self.host = SchedulerHost(self.store, self._clock, self._random, window)
+        rules = _RULES[seed // 3 % len(_RULES)]
+        self.host = SchedulerHost(self.store, self._clock, self._random, rules)
         self._networks: list[Network] = []
         self._executors: list[SimulatedExecutors] = []
         self._background: set[asyncio.Future[None]] = set()
@@ -105,7 +104,8 @@ class World:
             await asyncio.sleep(plan.busy_seconds)
             troubles.cancel()
             self._calm_down()
-            await asyncio.gather(*clients)
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await asyncio.gather(*clients)
             await self._settle(watcher)
             self._look(self._accepted)  # who asks again is told the same
         finally:
