@@ -2,12 +2,15 @@
 
 A scheduler that died is started again within a second or two, at another port. So a call that was
 lost is sent again, with the same ids, until the patience of the caller is over. Every scheduler
-call is safe to repeat; a submit must say that it is one.
+call is safe to repeat; a submit must say that it is one. It ends too when the scheduler has been
+silent for as long: one that is frozen keeps its connections. The other calls have times of their
+own.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from task_queue.core.effects import Accepted, Grant, Refused
 from task_queue.core.events import WorkerPulled
@@ -30,6 +33,8 @@ from task_queue.stream.security import security_from
 from task_queue.stream.stream_client import StreamClient
 
 _RETRY_SECONDS = 0.1
+#: If there is no connection, the call's own error says more: it comes about when patience ends.
+_GRACE_SECONDS = 0.5
 
 #: Makes a call's kind and payload; told whether it may have been done before.
 _Ask = Callable[[bool], tuple[int, bytes]]
@@ -66,7 +71,9 @@ class SchedulerStream:
     async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
         blob = encode(list(specs))
         answer: Accepted | Refused = decode_submitted(
-            await self._call(lambda again: (SUBMIT_AGAIN if repeated or again else SUBMIT, blob))
+            await self._while_heard(
+                self._call(lambda again: (SUBMIT_AGAIN if repeated or again else SUBMIT, blob))
+            )
         )
         return answer
 
@@ -85,6 +92,26 @@ class SchedulerStream:
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
+
+    async def _while_heard(self, asking: Coroutine[Any, Any, memoryview]) -> memoryview:
+        """The answer, unless nothing is heard of the scheduler for the length of the patience."""
+        loop = asyncio.get_running_loop()
+        call, began = loop.create_task(asking), loop.time() + _GRACE_SECONDS
+        try:
+            while True:
+                heard_at = 0.0 if self._client is None else self._client.heard_at
+                left = max(began, heard_at) + self._patience_seconds - loop.time()
+                if left <= 0:
+                    raise SchedulerUnavailable(
+                        "the scheduler has shown no sign of life for "
+                        f"{self._patience_seconds:g} s; what was asked may be done when it goes "
+                        "on: repeat it with the same ids"
+                    )
+                done, _ = await asyncio.wait({call}, timeout=left)
+                if done:
+                    return call.result()
+        finally:
+            call.cancel()
 
     async def _call(self, ask: _Ask) -> memoryview:
         loop = asyncio.get_running_loop()
