@@ -97,7 +97,7 @@ class SchedulerHandle:
 
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         blob = encode(Catalogue(list(pools), list(task_types)))
-        await self._call_promptly(lambda actor: actor.declare.remote(blob))
+        await self._call_patiently(lambda actor: actor.declare.remote(blob))
 
     async def read(self, told: ReplicaReport | None = None) -> SchedulerReading:
         blob = encode(told)
@@ -110,11 +110,11 @@ class SchedulerHandle:
 
     async def ready(self) -> None:
         """Returns when the scheduler has loaded its store."""
-        await self._call(lambda actor: actor.ready.remote())
+        await self._call_patiently(lambda actor: actor.ready.remote())
 
     async def stop(self) -> None:
         """Ask the scheduler to let its store go."""
-        await self._call(lambda actor: actor.stop.remote())
+        await self._call_patiently(lambda actor: actor.stop.remote())
 
     async def _call_promptly(self, ask: Callable[[Any], Awaitable[T]]) -> T:
         """A call that is short, so that no answer within the patience means a frozen scheduler.
@@ -160,7 +160,7 @@ class SchedulerHandle:
             except TimeoutError:
                 return
             except (RayError, ValueError):
-                self._actor = None  # that it is dead is the business of the call itself
+                self._actor = None  # if it died, the call itself says so
             await asyncio.sleep(self._patience_seconds)
 
     async def _call(self, ask: Callable[[Any], Awaitable[T]]) -> T:

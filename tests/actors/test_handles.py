@@ -29,7 +29,7 @@ class _FrozenMethod:
 
 class _FrozenActor:
     request = retry = read = tell = declare = endpoint = _FrozenMethod()
-    replay = purge_dlq = purge_queue = _FrozenMethod()
+    replay = purge_dlq = purge_queue = ready = stop = _FrozenMethod()
 
 
 class _Method:
@@ -55,9 +55,8 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> SchedulerHandle:
         lambda handle: handle.retry("t", "r"),
         lambda handle: handle.read(),
         lambda handle: handle.tell(_TOLD),
-        lambda handle: handle.declare([], []),
     ],
-    ids=["request", "retry", "read", "tell", "declare"],
+    ids=["request", "retry", "read", "tell"],
 )
 async def test_a_frozen_scheduler_is_unavailable_when_the_patience_is_over(
     frozen: SchedulerHandle, call: Callable[[SchedulerHandle], Awaitable[Any]]
@@ -73,8 +72,11 @@ async def test_a_frozen_scheduler_is_unavailable_when_the_patience_is_over(
         lambda handle: handle.replay(TaskQuery(), 10, False, "r"),
         lambda handle: handle.purge_dlq(TaskQuery()),
         lambda handle: handle.purge_queue("q"),
+        lambda handle: handle.declare([], []),
+        lambda handle: handle.ready(),
+        lambda handle: handle.stop(),
     ],
-    ids=["replay", "purge_dlq", "purge_queue"],
+    ids=["replay", "purge_dlq", "purge_queue", "declare", "ready", "stop"],
 )
 async def test_a_long_call_ends_when_the_scheduler_shows_no_sign_of_life(
     frozen: SchedulerHandle, call: Callable[[SchedulerHandle], Awaitable[Any]]
