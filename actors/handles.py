@@ -25,7 +25,12 @@ from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
 from task_queue.replica_book import ReplicaReport
-from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, WorkerTold
+from task_queue.scheduler_api import (
+    SchedulerReading,
+    SchedulerSilent,
+    SchedulerUnavailable,
+    WorkerTold,
+)
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.stream.endpoint import Endpoint, decode_endpoint
 from task_queue.stream.outcome import StreamLost
@@ -143,9 +148,8 @@ class SchedulerHandle:
             if call.done():
                 return call.result()
             await watch
-            raise SchedulerUnavailable(
-                f"the scheduler has shown no sign of life for {self._silent_seconds:g} s; what was "
-                "asked may have been done, or be done when it goes on: look, then try again"
+            raise SchedulerSilent(
+                f"the scheduler has shown no sign of life for {self._silent_seconds:g} s"
             )
         finally:
             call.cancel()

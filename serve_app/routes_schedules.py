@@ -51,7 +51,7 @@ class ScheduleRoutes:
             summary="Save a schedule, new or in the place of the one with its id",
             body=ScheduleRequest, body_example=examples.SCHEDULE_REQUEST, answer=ScheduleView,
             answer_example=examples.SCHEDULE, status=201, also={200: "It replaced an older one"},
-            problems=(400, 422, 503),
+            problems=(400, 422, 429, 503),
         )  # fmt: skip
         yield Operation(
             method="GET", path=_SCHEDULE, handler=self.get_schedule, tag="schedules",

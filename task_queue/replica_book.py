@@ -6,6 +6,8 @@ where counting begins. So a sum starts at zero with the scheduler and never fall
 `rate()` expects, and the counts of a replica that died stay in it.
 """
 
+from math import inf, nextafter
+
 from msgspec import Struct, field
 
 from task_queue.histogram import Histogram, sum_of
@@ -44,7 +46,7 @@ class ReplicaBook:
     """
 
     def __init__(self, started_at: float) -> None:
-        self._started_at = started_at
+        self._counted_from = started_at
         self._last: dict[str, tuple[float, ReplicaReport]] = {}
         self.sums = ReplicaCounts()
 
@@ -53,7 +55,7 @@ class ReplicaBook:
         known = self._last.get(report.replica)
         if known is not None:
             before = known[1].counts
-        elif report.started_at <= self._started_at:
+        elif report.started_at < self._counted_from:
             before = report.counts
         else:
             before = ReplicaCounts()
@@ -65,7 +67,7 @@ class ReplicaBook:
         if len(self._last) > _MOST_REPLICAS:
             _, forgotten = self._last.pop(next(iter(self._last)))
             # If it is heard of again, its counts must not be added a second time.
-            self._started_at = max(self._started_at, forgotten.started_at)
+            self._counted_from = max(self._counted_from, nextafter(forgotten.started_at, inf))
 
     def connections(self, now: float) -> tuple[int, int]:
         """(in use, available) of the replicas that were heard of lately."""

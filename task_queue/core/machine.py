@@ -33,6 +33,9 @@ from task_queue.core.task import Lease, Report, Task, TaskError, lease_of
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerInfo, WorkerState
 
+#: Worker ids whose restarts are counted: those that ended last.
+_MOST_RESTARTS = 10_000
+
 
 class Loaded(Struct):
     """What the store knows at start."""
@@ -324,7 +327,10 @@ class QueueMachine:
             info = worker.info
             fx.grants.append(Grant(info.worker_id, info.incarnation, worker.pull_seq, order="gone"))
         worker.info.ended_at, worker.info.end_cause = now, cause
+        self._restarts.pop(worker.info.worker_id, None)
         self._restarts[worker.info.worker_id] = worker.info.restarts + 1
+        if len(self._restarts) > _MOST_RESTARTS:
+            del self._restarts[next(iter(self._restarts))]
         fx.changes.workers[worker.info.worker_id] = worker.info
         del self.workers[worker.info.worker_id]
 
@@ -333,6 +339,11 @@ class QueueMachine:
     def _schedule_saved(self, event: ev.ScheduleSaved, now: float, fx: Effects) -> Answer:
         schedule = event.schedule
         older = self.schedules.get(schedule.id)
+        if older is None and len(self.schedules) >= self.rules.max_schedules:
+            return Refused(
+                "queue_full",
+                f"there are {self.rules.max_schedules} schedules already; delete some first",
+            )
         if older is not None:
             take_over_history(schedule, older, self._next_firing)
         self.schedules[schedule.id] = fx.changes.schedules[schedule.id] = schedule

@@ -18,6 +18,8 @@ class Rules(Struct, frozen=True):
     #: for a retry are the most.
     memory_bytes: int = 256 * 2**20
 
+    max_schedules: int = 10_000
+
     @property
     def page(self) -> int:
         """How many tasks come in at a time."""

@@ -15,7 +15,7 @@ from typing import Any
 from task_queue.core.effects import Accepted, Grant, Refused
 from task_queue.core.events import WorkerPulled
 from task_queue.core.task import TaskSpec
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import SchedulerSilent, SchedulerUnavailable
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.limits import StreamLimits
 from task_queue.stream.outcome import StreamLost
@@ -102,10 +102,8 @@ class SchedulerStream:
                 heard_at = 0.0 if self._client is None else self._client.heard_at
                 left = max(began, heard_at) + self._patience_seconds - loop.time()
                 if left <= 0:
-                    raise SchedulerUnavailable(
-                        "the scheduler has shown no sign of life for "
-                        f"{self._patience_seconds:g} s; what was asked may be done when it goes "
-                        "on: repeat it with the same ids"
+                    raise SchedulerSilent(
+                        f"the scheduler has shown no sign of life for {self._patience_seconds:g} s"
                     )
                 done, _ = await asyncio.wait({call}, timeout=left)
                 if done:
@@ -127,7 +125,8 @@ class SchedulerStream:
                     deadline = loop.time() + self._patience_seconds
                     again = True
                 if loop.time() >= deadline:
-                    raise SchedulerUnavailable(f"the scheduler does not answer: {error}") from error
+                    kind = SchedulerSilent if again else SchedulerUnavailable
+                    raise kind(f"the scheduler does not answer: {error}") from error
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _client_in(self, loop: asyncio.AbstractEventLoop) -> StreamClient:

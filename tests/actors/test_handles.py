@@ -82,9 +82,7 @@ async def test_a_long_call_ends_when_the_scheduler_shows_no_sign_of_life(
     frozen: SchedulerHandle, call: Callable[[SchedulerHandle], Awaitable[Any]]
 ) -> None:
     async with asyncio.timeout(30):
-        with pytest.raises(
-            SchedulerUnavailable, match=r"no sign of life for 0\.07 s.*may have been"
-        ):
+        with pytest.raises(SchedulerUnavailable, match=r"no sign of life for 0\.07 s"):
             await call(frozen)
 
 
