@@ -65,6 +65,8 @@ class ExecutorPool:
         self._buffer = LeaseBuffer()
         #: Every lease from `run` until its report was taken.
         self._held: set[tuple[str, int]] = set()
+        #: Of these, those that may not start later than at a moment by the monotonic clock.
+        self._start_before: dict[tuple[str, int], float] = {}
         self._reports: list[Report] = []
         self._progress: dict[tuple[str, int], ProgressNote] = {}
         self._kinds: dict[str, Kind] = {}  #: task name to its executor
@@ -124,6 +126,15 @@ class ExecutorPool:
 
     # ---- what the worker calls ---------------------------------------------------------------
 
+    def start_before(self, task_id: str, attempt: int, moment: float) -> None:
+        """A lease that comes with the next `run`, if it has not started by then, is reported
+        RELEASED: its task has expired. Of a chunk that a child was sent, 5 ms of work, all start.
+
+        Args:
+            moment: by the monotonic clock, in seconds.
+        """
+        self._start_before[task_id, attempt] = moment
+
     def run(self, leases: list[Lease]) -> None:
         """Run these. One that is held already is ignored, so a call may be repeated."""
         for lease in leases:
@@ -168,6 +179,7 @@ class ExecutorPool:
         held = self._held
         for report in reports:
             held.discard((report.task_id, report.attempt))
+            self._start_before.pop((report.task_id, report.attempt), None)
         return reports
 
     def take_progress(self) -> list[ProgressNote]:
@@ -260,6 +272,8 @@ class ExecutorPool:
         if len(self._buffer) and self._clock.monotonic() >= self._trusted_until:
             self._release(KINDS)
             self._on_change()
+        if self._start_before:
+            self._release_late()
         if len(self._buffer) and not self._stopping:
             free = self._fill_free_slots()
             if len(self._buffer):
@@ -268,6 +282,16 @@ class ExecutorPool:
         if self._tick_timer is None and (len(self._buffer) or self._used_slots()):
             loop = asyncio.get_running_loop()
             self._tick_timer = loop.call_later(_TICK_SECONDS, self._tick)
+
+    def _release_late(self) -> None:
+        now = self._clock.monotonic()
+        late = [key for key, moment in self._start_before.items() if moment <= now]
+        for key in late:
+            del self._start_before[key]
+        gone = [lease for key in late if (lease := self._buffer.remove(*key)) is not None]
+        self._reports += [unstarted(lease, Outcome.RELEASED) for lease in gone]
+        if gone:
+            self._on_change()
 
     def _fill_free_slots(self) -> int:
         """Send what is first in line to idle children; returns how many slots stay free."""

@@ -2,8 +2,9 @@
 
 Nobody else sees an ObjectRef or one of Ray's exceptions. A call to the scheduler that fails because
 its process died is repeated, with the same ids, until the restarted one answers or the patience of
-the handle is over; every scheduler call is safe to repeat. Short calls end at
-that time too if the scheduler is frozen.
+the handle is over; every scheduler call is safe to repeat. Against a scheduler
+that is frozen short calls end at that time too, and long ones when it has shown no sign of life for
+half a minute.
 """
 
 import asyncio
@@ -24,7 +25,12 @@ from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
 from task_queue.replica_book import ReplicaReport
-from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, WorkerTold
+from task_queue.scheduler_api import (
+    SchedulerReading,
+    SchedulerSilent,
+    SchedulerUnavailable,
+    WorkerTold,
+)
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.stream.endpoint import Endpoint, decode_endpoint
 from task_queue.stream.outcome import StreamLost
@@ -34,6 +40,9 @@ from task_queue.tasks import TaskType
 T = TypeVar("T")
 
 _RETRY_SECONDS = 0.1
+#: While a long call is open. One turn of the scheduler, in which it answers nobody, may take long
+#: too: to run 100,000 dead letters again, for one.
+_SILENT_SECONDS = 30.0
 #: The actor is dead, is being started again, or (ValueError) not there yet.
 _GONE = (RayActorError, ValueError)
 
@@ -45,9 +54,12 @@ class SchedulerHandle:
     others are actor calls.
     """
 
-    def __init__(self, namespace: str, patience_seconds: float = 5.0) -> None:
+    def __init__(
+        self, namespace: str, patience_seconds: float = 5.0, silent_seconds: float = _SILENT_SECONDS
+    ) -> None:
         self._namespace = namespace
         self._patience_seconds = patience_seconds
+        self._silent_seconds = silent_seconds
         self._actor: Any = None
         self._stream = SchedulerStream(self._find_stream, patience_seconds)
 
@@ -76,19 +88,21 @@ class SchedulerHandle:
     async def replay(self, query: TaskQuery, limit: int, dry_run: bool, request_id: str) -> int:
         blob = encode(query)
         return int(
-            await self._call(lambda actor: actor.replay.remote(blob, limit, dry_run, request_id))
+            await self._call_patiently(
+                lambda actor: actor.replay.remote(blob, limit, dry_run, request_id)
+            )
         )
 
     async def purge_dlq(self, query: TaskQuery) -> int:
         blob = encode(query)
-        return int(await self._call(lambda actor: actor.purge_dlq.remote(blob)))
+        return int(await self._call_patiently(lambda actor: actor.purge_dlq.remote(blob)))
 
     async def purge_queue(self, queue: str) -> int:
-        return int(await self._call(lambda actor: actor.purge_queue.remote(queue)))
+        return int(await self._call_patiently(lambda actor: actor.purge_queue.remote(queue)))
 
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         blob = encode(Catalogue(list(pools), list(task_types)))
-        await self._call(lambda actor: actor.declare.remote(blob))
+        await self._call_patiently(lambda actor: actor.declare.remote(blob))
 
     async def read(self, told: ReplicaReport | None = None) -> SchedulerReading:
         blob = encode(told)
@@ -101,11 +115,11 @@ class SchedulerHandle:
 
     async def ready(self) -> None:
         """Returns when the scheduler has loaded its store."""
-        await self._call(lambda actor: actor.ready.remote())
+        await self._call_patiently(lambda actor: actor.ready.remote())
 
     async def stop(self) -> None:
         """Ask the scheduler to let its store go."""
-        await self._call(lambda actor: actor.stop.remote())
+        await self._call_patiently(lambda actor: actor.stop.remote())
 
     async def _call_promptly(self, ask: Callable[[Any], Awaitable[T]]) -> T:
         """A call that is short, so that no answer within the patience means a frozen scheduler.
@@ -121,6 +135,37 @@ class SchedulerHandle:
             raise SchedulerUnavailable(
                 f"the scheduler did not answer within {self._patience_seconds:g} s; try again"
             ) from error
+
+    async def _call_patiently(self, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """A call that takes as long as it takes, while the scheduler shows that it is there.
+
+        It is asked for something small all the while.
+        """
+        call = asyncio.ensure_future(self._call(ask))
+        watch = asyncio.ensure_future(self._until_silent())
+        try:
+            await asyncio.wait({call, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                return call.result()
+            await watch
+            raise SchedulerSilent(
+                f"the scheduler has shown no sign of life for {self._silent_seconds:g} s"
+            )
+        finally:
+            call.cancel()
+            watch.cancel()
+
+    async def _until_silent(self) -> None:
+        """Returns when the scheduler has not answered for too long."""
+        while True:
+            try:
+                async with asyncio.timeout(self._silent_seconds):
+                    await (await self._scheduler()).endpoint.remote()
+            except TimeoutError:
+                return
+            except (RayError, ValueError):
+                self._actor = None  # if it died, the call itself says so
+            await asyncio.sleep(self._patience_seconds)
 
     async def _call(self, ask: Callable[[Any], Awaitable[T]]) -> T:
         deadline = asyncio.get_running_loop().time() + self._patience_seconds

@@ -37,6 +37,7 @@ class Executors(Protocol):
     """What the worker needs of an executor pool."""
 
     async def start(self) -> list[TaskType]: ...
+    def start_before(self, task_id: str, attempt: int, moment: float) -> None: ...
     def run(self, leases: list[Lease]) -> None: ...
     def decline(self, leases: list[Lease]) -> None: ...
     def cancel(self, cancels: list[tuple[str, int]]) -> None: ...
@@ -192,7 +193,7 @@ class Worker:
             # after that it voids nothing. Who stood still longer must not start what he holds.
             self._executors.trust_until(pull.opened_at + self._lease_seconds)
             if grant.leases and seq > self._resumed_seq:
-                self._executors.run(grant.leases)
+                self._run(grant.leases, pull.opened_at)
             elif grant.leases:  # on its way while a new scheduler was told that it is not here
                 self._executors.decline(grant.leases)
             if grant.cancels:
@@ -203,6 +204,13 @@ class Worker:
                 order = grant.order
             self._log_heartbeat()
         return order
+
+    def _run(self, leases: list[Lease], asked_at: float) -> None:
+        for lease in leases:
+            if lease.expires_in_seconds is not None:
+                moment = asked_at + lease.expires_in_seconds
+                self._executors.start_before(lease.task_id, lease.attempt, moment)
+        self._executors.run(leases)
 
     def _has_news(self) -> bool:
         """Whether another pull is due. One that only waits keeps its reports' answer back; a worker

@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from serve_app.nearest import nearest, shown
 from task_queue.core.effects import Refused
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import SchedulerSilent, SchedulerUnavailable
 from task_queue.store.protocol import StoreError
 from task_queue.wire import Problem
 
@@ -79,6 +79,13 @@ def refusal(refused: Refused) -> ApiProblem:
 
 def unavailable(reason: object) -> ApiProblem:
     """The problem while the scheduler or the store is away."""
+    if isinstance(reason, SchedulerSilent):
+        # Not 503: after that clients repeat a submit that has no key.
+        detail = (
+            f"{reason}; what was asked may have been done, or will be when it goes on: look, or "
+            "repeat it, a submit with the same idempotency_key"
+        )
+        return ApiProblem(HTTPStatus.GATEWAY_TIMEOUT, detail)
     detail = f"nothing was accepted, the queue cannot save or read now: {reason}; try again shortly"
     return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
 

@@ -45,7 +45,7 @@ class BatchRoutes:
             method="POST", path="/api/v1/tasks/batch", handler=self.submit_batch, tag="tasks",
             summary="Submit several tasks, all or none", body=BatchRequest,
             body_example=examples.BATCH, answer=BatchAnswer, answer_example=examples.BATCH_ANSWER,
-            status=201, problems=(400, 413, 422, 429, 503),
+            status=201, problems=(400, 413, 422, 429, 503, 504),
         )  # fmt: skip
         yield Operation(
             method="POST", path="/api/v1/tasks/results", handler=self.find_results, tag="tasks",

@@ -24,7 +24,7 @@ class DlqRoutes:
         """What is offered."""
         count: dict[str, Any] = {
             "tag": "dead letters", "answer": CountAnswer, "answer_example": examples.COUNT,
-            "problems": (400, 422, 503),
+            "problems": (400, 422, 503, 504),
         }  # fmt: skip
         yield Operation(
             method="POST", path="/api/v1/dlq/replay", handler=self.replay_dlq,

@@ -56,7 +56,7 @@ class QueueRoutes:
         yield Operation(
             method="POST", path=f"{_QUEUE}/purge", handler=self.purge_queue, tag="queues",
             summary="Cancel every task of a queue that does not run", answer=CountAnswer,
-            answer_example=CountAnswer(3), problems=(404, 503),
+            answer_example=CountAnswer(3), problems=(404, 503, 504),
         )  # fmt: skip
         yield Operation(
             method="GET", path="/api/v1/task-types", handler=self.list_task_types, tag="task types",

@@ -19,7 +19,7 @@ from serve_app.problems import ApiProblem, refusal
 from serve_app.submission import Origin
 from task_queue.core.effects import Refused
 from task_queue.core.events import ScheduleDeleted, ScheduleSaved
-from task_queue.core.schedule import Schedule
+from task_queue.core.schedule import Schedule, take_over_history
 from task_queue.core.task import TaskSpec
 from task_queue.ids import new_task_id
 from task_queue.next_firing import cron_problem, next_firing
@@ -51,7 +51,7 @@ class ScheduleRoutes:
             summary="Save a schedule, new or in the place of the one with its id",
             body=ScheduleRequest, body_example=examples.SCHEDULE_REQUEST, answer=ScheduleView,
             answer_example=examples.SCHEDULE, status=201, also={200: "It replaced an older one"},
-            problems=(400, 422, 503),
+            problems=(400, 422, 429, 503),
         )  # fmt: skip
         yield Operation(
             method="GET", path=_SCHEDULE, handler=self.get_schedule, tag="schedules",
@@ -83,9 +83,9 @@ class ScheduleRoutes:
         wanted = decode_body(await request.body(), ScheduleRequest)
         schedule = await self._made(wanted, self._context.origin(request))
         older = next((s for s in await self._all() if s.id == schedule.id), None)
-        if older is not None:
-            _take_over_history(schedule, older)
-        await self._context.request(ScheduleSaved(schedule))
+        await self._context.request(ScheduleSaved(replace(schedule)))
+        if older is not None:  # as the scheduler has done with its own copy
+            take_over_history(schedule, older, next_firing)
         status = HTTPStatus.CREATED if older is None else HTTPStatus.OK
         return json_answer(
             schedule_view(schedule), status, {"Location": f"{_SCHEDULES}/{quote(schedule.id)}"}
@@ -159,13 +159,3 @@ def _once_only_complaints(task: SubmitRequest) -> list[Complaint]:
         for field in _ONCE_ONLY
         if getattr(task, field) is not None
     ]
-
-
-def _take_over_history(schedule: Schedule, older: Schedule) -> None:
-    """A changed schedule goes on where it was: above all it knows which task it last submitted,
-    without which it could overlap with that."""
-    schedule.created_at = older.created_at
-    schedule.last_run_at = older.last_run_at
-    schedule.last_task_id = older.last_task_id
-    schedule.runs = older.runs
-    schedule.skips = older.skips

@@ -58,7 +58,7 @@ class TaskRoutes:
             method="POST", path=_TASKS, handler=self.submit_task, summary="Submit a task",
             body=SubmitRequest, body_example=examples.SUBMIT, status=201,
             also={200: "The idempotency_key is known: the task that has it"},
-            problems=(400, 413, 422, 429, 503), **view,
+            problems=(400, 413, 422, 429, 503, 504), **view,
         )  # fmt: skip
         yield Operation(
             method="POST", path=f"{_TASKS}/run", handler=self.run_task, query=RunQuery, tag="tasks",
@@ -66,7 +66,7 @@ class TaskRoutes:
             body=SubmitRequest, body_example=examples.SUBMIT, status=201, answer=ResultView,
             answer_example=examples.RESULT,
             also={200: "The idempotency_key is known: how the task that has it ended"},
-            problems=(400, 413, 422, 429, 503),
+            problems=(400, 413, 422, 429, 503, 504),
         )  # fmt: skip
         yield Operation(
             method="GET", path=_TASK, handler=self.get_task, query=WaitQuery,

@@ -6,6 +6,8 @@ where counting begins. So a sum starts at zero with the scheduler and never fall
 `rate()` expects, and the counts of a replica that died stay in it.
 """
 
+from math import inf, nextafter
+
 from msgspec import Struct, field
 
 from task_queue.histogram import Histogram, sum_of
@@ -13,6 +15,8 @@ from task_queue.tracing.span_counts import SpanCounts
 
 #: A replica that has told nothing for so long has no connections any more.
 _GONE_SECONDS = 30.0
+#: Replicas of which the last report is kept: those that were heard of last.
+_MOST_REPLICAS = 1_000
 
 
 class ReplicaCounts(Struct):
@@ -42,7 +46,7 @@ class ReplicaBook:
     """
 
     def __init__(self, started_at: float) -> None:
-        self._started_at = started_at
+        self._counted_from = started_at
         self._last: dict[str, tuple[float, ReplicaReport]] = {}
         self.sums = ReplicaCounts()
 
@@ -51,14 +55,19 @@ class ReplicaBook:
         known = self._last.get(report.replica)
         if known is not None:
             before = known[1].counts
-        elif report.started_at < self._started_at:
+        elif report.started_at < self._counted_from:
             before = report.counts
         else:
             before = ReplicaCounts()
         if sum(report.counts.answers.values()) < sum(before.answers.values()):
             return
         self._add(report.counts, before)
+        self._last.pop(report.replica, None)
         self._last[report.replica] = (now, report)
+        if len(self._last) > _MOST_REPLICAS:
+            _, forgotten = self._last.pop(next(iter(self._last)))
+            # If it is heard of again, its counts must not be added a second time.
+            self._counted_from = max(self._counted_from, nextafter(forgotten.started_at, inf))
 
     def connections(self, now: float) -> tuple[int, int]:
         """(in use, available) of the replicas that were heard of lately."""

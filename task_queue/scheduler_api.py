@@ -28,6 +28,11 @@ class SchedulerUnavailable(TaskQueueError):
     connection was cut after sending, may have been; repeating it is safe."""
 
 
+class SchedulerSilent(SchedulerUnavailable):
+    """Nothing was heard of the scheduler for too long. What was asked may have been done, or will
+    be when it goes on; repeating it with the same ids is safe."""
+
+
 class QueueState(Struct):
     """One queue, now."""
 

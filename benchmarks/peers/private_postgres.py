@@ -43,6 +43,11 @@ class PrivatePostgres:
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/postgres"
 
     @property
+    def lives(self) -> bool:
+        """Whether the server's first process is there: it ends by itself if it cannot go on."""
+        return not _is_gone_by_id(self._pid)
+
+    @property
     def programs(self) -> Path:
         """The folder with pg_dump and the others."""
         return self._programs
@@ -83,14 +88,17 @@ class PrivatePostgres:
 
 
 @contextmanager
-def private_postgres() -> Iterator[PrivatePostgres]:
+def private_postgres(disk: Path | None = None) -> Iterator[PrivatePostgres]:
     """A server with an empty database. Every commit is on disk when it returns.
+
+    Args:
+        disk: where its data are, in a folder of its own; elsewhere than temporary files.
 
     Raises:
         FileNotFoundError: PostgreSQL is not installed.
     """
     programs = _programs()
-    with tempfile.TemporaryDirectory(prefix="tq-postgres-") as name:
+    with tempfile.TemporaryDirectory(prefix="tq-postgres-", dir=disk) as name:
         folder = Path(name)
         # The server refuses to run as root; Debian's package has made a user for it.
         options: dict[str, Any] = {"cwd": folder}
@@ -138,6 +146,13 @@ def _version(programs: Path) -> str:
 def _is_gone(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _is_gone_by_id(pid: int) -> bool:
+    try:
+        return _is_gone(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return True
 

@@ -61,6 +61,8 @@ def _check_counts(machine: QueueMachine) -> None:
             _hold(count == actual, f"queue {queue}: counts {count} at priority {priority}")
         delayed = sum(t.status in (Status.SCHEDULED, Status.RETRYING) for t in tasks)
         _hold(book.delayed.get(queue, 0) == delayed, f"queue {queue}: counts delayed wrongly")
+        retrying = sum(t.status is Status.RETRYING for t in tasks)
+        _hold(line.retrying == retrying, f"queue {queue}: counts RETRYING wrongly")
 
 
 def _hold(condition: bool, message: str) -> None:

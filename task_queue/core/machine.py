@@ -26,12 +26,15 @@ from task_queue.core.effects import (
 )
 from task_queue.core.paged_out import PagedOut
 from task_queue.core.ready import ReadyLine, take_in_order
-from task_queue.core.schedule import NextFiring, Schedule, fires
+from task_queue.core.schedule import NextFiring, Schedule, fires, take_over_history
 from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus
 from task_queue.core.task import Lease, Report, Task, TaskError, lease_of
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerInfo, WorkerState
+
+#: Worker ids whose restarts are counted: those that ended last.
+_MOST_RESTARTS = 10_000
 
 
 class Loaded(Struct):
@@ -324,15 +327,26 @@ class QueueMachine:
             info = worker.info
             fx.grants.append(Grant(info.worker_id, info.incarnation, worker.pull_seq, order="gone"))
         worker.info.ended_at, worker.info.end_cause = now, cause
+        self._restarts.pop(worker.info.worker_id, None)
         self._restarts[worker.info.worker_id] = worker.info.restarts + 1
+        if len(self._restarts) > _MOST_RESTARTS:
+            del self._restarts[next(iter(self._restarts))]
         fx.changes.workers[worker.info.worker_id] = worker.info
         del self.workers[worker.info.worker_id]
 
     # ---- schedules and time ----------------------------------------------------------------
 
     def _schedule_saved(self, event: ev.ScheduleSaved, now: float, fx: Effects) -> Answer:
-        self.schedules[event.schedule.id] = event.schedule
-        fx.changes.schedules[event.schedule.id] = event.schedule
+        schedule = event.schedule
+        older = self.schedules.get(schedule.id)
+        if older is None and len(self.schedules) >= self.rules.max_schedules:
+            return Refused(
+                "queue_full",
+                f"there are {self.rules.max_schedules} schedules already; delete some first",
+            )
+        if older is not None:
+            take_over_history(schedule, older, self._next_firing)
+        self.schedules[schedule.id] = fx.changes.schedules[schedule.id] = schedule
         return Done()
 
     def _schedule_deleted(self, event: ev.ScheduleDeleted, now: float, fx: Effects) -> Answer:
@@ -382,6 +396,8 @@ class QueueMachine:
         parked = [w for w in self.workers.values() if w.parked_until is not None]
         given: dict[str, list[Lease]] = {}
         takers = [w for w in parked if w.takes_work and len(w.held) < w.want]
+        if takers:
+            self.book.look_for_crowds()
         for worker in takers:
             limit = min(worker.want, worker.info.slots)
             given[worker.info.worker_id] = self._lease(worker, limit, now, fx)
@@ -396,10 +412,11 @@ class QueueMachine:
         if room <= 0:
             return leases
         claim, worker_id = self.book.claim, worker.info.worker_id
+        asked_at = (worker.parked_until or now) - self.rules.poll_seconds
         for task in islice(take_in_order(self._lines_for(worker)), room):
             claim(task, worker_id, now, fx)
             worker.held[task.spec.id] = task
-            leases.append(lease_of(task))
+            leases.append(lease_of(task, asked_at))
         return leases
 
     def _lines_for(self, worker: WorkerState) -> list[ReadyLine]:

@@ -7,6 +7,9 @@ when most of the line is such. The counts, not the lengths of the lines, say how
 The end of a long line is paged out: those tasks are counted here and kept in the store, and come in
 again page by page as the line gets shorter. What joins such a line and is not paged out itself, a
 retry for one, is put behind: it comes in with the page in which its place is.
+
+What was claimed once is never paged out, so it must not pile up. A queue that has more of it than
+it may is crowded: it gives out nothing but what comes before its lines. The task book says when.
 """
 
 from collections import deque
@@ -37,6 +40,12 @@ class ReadyLine:
         #: Tasks with status QUEUED, by priority, those paged out included. The lengths of the lines
         #: may be larger.
         self.waiting = [0] * (PRIORITY_MAX + 1)
+        #: Tasks of this queue that wait for a retry, at a time that has not come.
+        self.retrying = 0
+        #: Whether only what was claimed once may be taken; see `TaskBook.look_for_crowds`.
+        self.crowded = False
+        #: Seqs of tasks that were claimed once and have a place in a line like any other.
+        self._claimed_once: set[int] = set()
         #: By priority, of the lines of which some is paged out.
         self._paged_out: dict[int, PagedOut] = {}
         #: (seq, task), by priority: tasks whose place is before those paged out from this seq on.
@@ -52,6 +61,8 @@ class ReadyLine:
             before_seq: it comes before all that is accepted from this one on, and after all else.
         """
         priority = task.spec.priority
+        if task.attempt:
+            self._claimed_once.add(task.seq)
         paged_out = self._paged_out.get(priority) if self._paged_out else None
         if paged_out is not None and before_seq > paged_out.first_seq:
             self._behind[priority].append((before_seq, task))
@@ -73,6 +84,7 @@ class ReadyLine:
     def forget(self, task: Task) -> None:
         """Count out a task that stops being QUEUED without being taken."""
         priority = task.spec.priority
+        self._claimed_once.discard(task.seq)
         self.waiting[priority] -= 1
         line, returned = self._lines[priority], self._returned[priority]
         behind = self._behind.get(priority, ())
@@ -96,6 +108,16 @@ class ReadyLine:
         if priority in self._behind:
             behind = self._behind[priority]
             self._behind[priority] = deque(e for e in behind if e[1].status is Status.QUEUED)
+
+    # ---- crowding --------------------------------------------------------------------------
+
+    def has_room_for_returned(self, most: int) -> bool:
+        """Whether a task that was claimed once may have a place in a line."""
+        return len(self._claimed_once) < most
+
+    def is_crowded(self, most: int) -> bool:
+        """Whether so many tasks wait for a retry or come before the lines."""
+        return self.retrying + sum(map(len, self._returned)) >= most
 
     # ---- paging ----------------------------------------------------------------------------
 
@@ -165,17 +187,18 @@ class ReadyLine:
     @property
     def is_starved(self) -> bool:
         """Whether `head`, that gave None just now, would give a task if a page came in."""
-        return self._mask != 0
+        return self._mask != 0 and not self.crowded
 
     def head(self) -> Task | None:
         """The next task to be taken, without taking it. None if there is none in memory."""
+        if self.crowded:
+            firsts = map(self._first_returned, range(PRIORITY_MAX, -1, -1))
+            return next((task for task in firsts if task is not None), None)
         while self._mask:
             priority = self._mask.bit_length() - 1
-            returned = self._returned[priority]
-            while returned:
-                if returned[0][2].status is Status.QUEUED:
-                    return returned[0][2]
-                heappop(returned)
+            first = self._first_returned(priority)
+            if first is not None:
+                return first
             line = self._lines[priority]
             while line:
                 if line[0].status is Status.QUEUED:
@@ -186,6 +209,12 @@ class ReadyLine:
             self._mask &= ~(1 << priority)
         return None
 
+    def _first_returned(self, priority: int) -> Task | None:
+        returned = self._returned[priority]
+        while returned and returned[0][2].status is not Status.QUEUED:
+            heappop(returned)
+        return returned[0][2] if returned else None
+
     def take_head(self) -> Task | None:
         """Take the next task: highest priority first, then oldest first."""
         task = self.head()
@@ -195,6 +224,7 @@ class ReadyLine:
                 heappop(self._returned[priority])
             else:
                 self._lines[priority].popleft()
+                self._claimed_once.discard(task.seq)
             self.waiting[priority] -= 1
         return task
 

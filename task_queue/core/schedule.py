@@ -45,3 +45,18 @@ def fires(schedule: Schedule, now: float, last_task_is_live: bool) -> bool:
     if schedule.missed == "skip" and now - schedule.next_run_at > MISSED_AFTER_SECONDS:
         return False
     return schedule.overlap == "allow" or not last_task_is_live
+
+
+def take_over_history(schedule: Schedule, older: Schedule, next_firing: NextFiring) -> None:
+    """Let a schedule that is saved again go on where it was.
+
+    Above all it knows which task it last submitted, without which it could overlap with that. A
+    call that is repeated asks for a due time that may have fired meanwhile: the next one follows.
+    """
+    schedule.created_at = older.created_at
+    schedule.last_run_at = older.last_run_at
+    schedule.last_task_id = older.last_task_id
+    schedule.runs = older.runs
+    schedule.skips = older.skips
+    if older.last_run_at is not None and schedule.next_run_at <= older.last_run_at:
+        schedule.next_run_at = next_firing(schedule, older.last_run_at)

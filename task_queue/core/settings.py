@@ -11,8 +11,14 @@ class Rules(Struct, frozen=True):
     max_deaths: int = 3  #: a task under which so many workers or executors ended is quarantined
     max_queue_length: int = 10_000_000  #: tasks waiting in one queue; more are refused
     max_timed_tasks: int = 500_000  #: live tasks with run_at or expires_at, all in memory
+    #: Of one queue, tasks that wait for a retry: beyond it the queue gives out no first attempts.
+    max_retrying: int = 50_000
     window: int = 4_000  #: waiting tasks of one queue and priority in memory; more are paged out
-    memory_bytes: int = 256 * 2**20  #: of all tasks in memory, about; new ones are paged out then
+    #: Of all tasks in memory, about. Beyond it new ones are paged out, and `page` tasks that wait
+    #: for a retry are the most.
+    memory_bytes: int = 256 * 2**20
+
+    max_schedules: int = 10_000
 
     @property
     def page(self) -> int:

@@ -90,6 +90,8 @@ class Lease(Struct, gc=False, array_like=True):
     traceparent: str | None
     request_id: str | None
     unstarted: int = 0
+    #: After the pull that brought it was sent, it may not begin any more; None: at any time.
+    expires_in_seconds: float | None = None
 
 
 class Report(Struct, gc=False, array_like=True):
@@ -115,11 +117,12 @@ class ProgressNote(Struct, gc=False, array_like=True):
     progress: Progress
 
 
-def lease_of(task: Task) -> Lease:
-    """The lease on `task` as it was just claimed."""
-    spec = task.spec
+def lease_of(task: Task, asked_at: float) -> Lease:
+    """The lease on `task` as it was just claimed, for a pull that came at `asked_at`."""
+    spec, expires_at = task.spec, task.expires_at
     return Lease(
         spec.id, task.attempt, task.seq, spec.name, spec.queue, spec.priority, spec.arguments,
         spec.timeout_seconds, spec.max_retries, task.failures, task.submitted_at,
         spec.traceparent, spec.request_id, task.unstarted,
+        None if expires_at is None else expires_at - asked_at,
     )  # fmt: skip

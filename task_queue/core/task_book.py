@@ -81,6 +81,17 @@ class TaskBook:
             del self._filled[queue]
         return self._filled
 
+    def look_for_crowds(self) -> None:
+        """Find the queues that may give out no first attempts now."""
+        most = self._most_returned()
+        for line in self._filled.values():
+            line.crowded = line.is_crowded(most)
+
+    def _most_returned(self) -> int:
+        """How many tasks of a queue may be in memory though they were claimed once."""
+        rules = self._rules
+        return rules.max_retrying if self._bytes < rules.memory_bytes else rules.page
+
     def next_time(self) -> float | None:
         """When `pass_time` has something to do, at the earliest."""
         times = [heap[0][0] for heap in (self._due, self._expiry) if heap]
@@ -334,7 +345,7 @@ class TaskBook:
             entry = heappop(self._due)
             task = entry[2]
             if _waits_for(entry):
-                self.delayed[task.spec.queue] -= 1
+                self._leave(task)
                 task.status = next_status(task.spec.id, task.status, Happening.DUE)
                 self._line_up(task, self.next_seq)
                 self._touch(task, fx)
@@ -359,7 +370,10 @@ class TaskBook:
 
     def _line_up(self, task: Task, before_seq: int) -> None:
         self._filled[task.spec.queue] = line = self.line(task.spec.queue)
-        line.append(task, before_seq)
+        if task.attempt and not line.has_room_for_returned(self._most_returned()):
+            line.append_first(task)
+        else:
+            line.append(task, before_seq)
 
     def _retry(self, task: Task, wait_seconds: float, now: float, fx: Effects) -> None:
         task.status = next_status(task.spec.id, task.status, Happening.FAIL_RETRYABLE)
@@ -372,7 +386,7 @@ class TaskBook:
     def _wait(self, task: Task) -> None:
         queue = task.spec.queue
         self.delayed[queue] = self.delayed.get(queue, 0) + 1
-        self.line(queue)
+        self.line(queue).retrying += task.status is Status.RETRYING
         heappush(self._due, (task.due_at, next(self._pushes), task))
 
     def _expire_if_past(self, task: Task, now: float) -> None:
@@ -404,6 +418,7 @@ class TaskBook:
             self.lines[task.spec.queue].forget(task)
         elif task.status in _WAITS_FOR_TIME:
             self.delayed[task.spec.queue] -= 1
+            self.lines[task.spec.queue].retrying -= task.status is Status.RETRYING
 
     def _end(
         self, task: Task, happening: Happening, tally: TallyKind, now: float, fx: Effects

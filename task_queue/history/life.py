@@ -20,6 +20,19 @@ class Life(Struct):
     finished: list[Placed] = field(default_factory=list)
     cancels: list[Placed] = field(default_factory=list)
     over: list[Placed] = field(default_factory=list)
+    pruned: list[Placed] = field(default_factory=list)
+    fired: list[Placed] = field(default_factory=list)
+
+    @property
+    def queue(self) -> str:
+        """Where it was submitted to; empty if nobody submitted it."""
+        asked = [*self.sent, *self.fired]
+        return asked[0][1].queue if asked else ""
+
+    @property
+    def asked_at(self) -> int:
+        """The place in the history from which on it was wanted; -1 if nobody submitted it."""
+        return min((place for place, _ in (*self.sent, *self.fired)), default=-1)
 
 
 _LIST_OF = {
@@ -29,6 +42,8 @@ _LIST_OF = {
     Kind.FINISHED: "finished",
     Kind.CANCEL_ACKNOWLEDGED: "cancels",
     Kind.OVER: "over",
+    Kind.PRUNED: "pruned",
+    Kind.FIRED: "fired",
 }
 
 
@@ -36,6 +51,8 @@ def lives_of(history: Sequence[Record]) -> dict[str, Life]:
     """The lives in a history, by task id."""
     lives: dict[str, Life] = {}
     for place, record in enumerate(history):
+        if record.kind not in _LIST_OF:
+            continue  # it is of no task
         life = lives.get(record.task_id)
         if life is None:
             life = lives[record.task_id] = Life(record.task_id)

@@ -7,14 +7,15 @@ from task_queue.history.record import Record
 
 Finding = tuple[str, list[Record]]
 
-_TERMINAL = ("COMPLETED", "FAILED", "CANCELLED", "EXPIRED")
+TERMINAL = ("COMPLETED", "FAILED", "CANCELLED", "EXPIRED")
 _WAITS = ("QUEUED", "SCHEDULED", "RETRYING", "BLOCKED")
 
 
 def lost(life: Life) -> Iterator[Finding]:
     """Accepted, and the history ends without its end."""
-    if life.accepted and not life.over:
-        yield "it was accepted and never ended", [life.accepted[0][1]]
+    taken = [*life.accepted, *life.fired]
+    if taken and not life.over:
+        yield "it was accepted and never ended", [taken[0][1]]
 
 
 def ended_twice(life: Life) -> Iterator[Finding]:
@@ -23,7 +24,7 @@ def ended_twice(life: Life) -> Iterator[Finding]:
         if (first.status, first.result) != (later.status, later.result):
             yield f"it ended as {first.status} and then as {later.status}", [first, later]
     for _, record in life.over:
-        if record.status not in _TERMINAL:
+        if record.status not in TERMINAL:
             yield f"'{record.status}' is no end", [record]
 
 
@@ -95,8 +96,18 @@ def run_after_cancel(life: Life) -> Iterator[Finding]:
 def run_unasked(life: Life) -> Iterator[Finding]:
     """What starts was submitted before."""
     for place, record in life.started:
-        if not any(at < place for at, _ in life.sent):
+        if not any(at < place for at, _ in (*life.sent, *life.fired)):
             yield "it began and nobody had submitted it", [record]
+
+
+def failed_too_soon(life: Life) -> Iterator[Finding]:
+    """FAILED means that the task failed as often as it may: a worker that ends costs no attempt."""
+    for place, over in life.over:
+        if over.status != "FAILED" or not life.sent or life.sent[0][1].retries is None:
+            continue
+        failed = [record for at, record in life.finished if at < place and not record.result]
+        if len(failed) <= life.sent[0][1].retries:
+            yield f"it is FAILED after {len(failed)} failures", [life.sent[0][1], *failed, over]
 
 
 LIFE_RULES: dict[str, Callable[[Life], Iterator[Finding]]] = {
@@ -110,6 +121,7 @@ LIFE_RULES: dict[str, Callable[[Life], Iterator[Finding]]] = {
     "run_after_end": run_after_end,
     "run_after_cancel": run_after_cancel,
     "run_unasked": run_unasked,
+    "failed_too_soon": failed_too_soon,
 }
 
 

@@ -14,16 +14,10 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from task_queue.history.bounds import Bounds
 from task_queue.history.life import Life
 from task_queue.history.life_rules import Finding
 from task_queue.history.record import Record
-
-
-class Bounds(Struct, frozen=True):
-    """How far an order may be inverted."""
-
-    read_ahead: int  #: leases that all workers hold together, slots included
-    held_seconds: float = 0.0  #: how long a silent worker may keep a task from starting
 
 
 class FirstStart(Struct, frozen=True):
@@ -35,13 +29,14 @@ class FirstStart(Struct, frozen=True):
 
 
 def duplicate_key(lives: Mapping[str, Life]) -> Iterator[Finding]:
-    """One idempotency key, one task."""
+    """One idempotency key, one task, as long as the task is kept."""
     owners: dict[str, Record] = {}
     for life in lives.values():
-        for _, record in life.accepted:
+        for place, record in life.accepted:
             if record.key:
                 owner = owners.setdefault(record.key, record)
-                if owner.task_id != record.task_id:
+                was_pruned = any(at < place for at, _ in lives[owner.task_id].pruned)
+                if owner.task_id != record.task_id and not was_pruned:
                     yield f"key '{record.key}' has two tasks", [owner, record]
 
 

@@ -14,6 +14,14 @@ class Kind(StrEnum):
     FINISHED = "finished"  #: an attempt has come to its end; told by the task itself
     CANCEL_ACKNOWLEDGED = "cancel_acknowledged"  #: `status` is what the queue answered
     OVER = "over"  #: the queue said how the task ended
+    PRUNED = "pruned"  #: retention deleted the task
+    QUEUE_PAUSED = "queue_paused"  #: the queue said that it is
+    QUEUE_RESUMED = "queue_resumed"  #: a client is about to ask for it
+    WORKER_DRAINING = "worker_draining"  #: the queue said that the worker is
+    SCHEDULE_SAVED = "schedule_saved"  #: the queue said that it is
+    SCHEDULE_ENDING = "schedule_ending"  #: a client is about to have it deleted
+    SCHEDULE_DELETED = "schedule_deleted"  #: the queue said that it is
+    FIRED = "fired"  #: a schedule submitted the task, and it is in the store
 
 
 class Record(Struct, frozen=True, omit_defaults=True):
@@ -23,10 +31,19 @@ class Record(Struct, frozen=True, omit_defaults=True):
     kind: Kind
     task_id: str = ""
     attempt: int = 0  #: STARTED, FINISHED
-    worker: str = ""  #: STARTED, FINISHED
-    queue: str = ""  #: SUBMIT_SENT
+    worker: str = ""  #: STARTED, FINISHED, WORKER_DRAINING
+    queue: str = ""  #: SUBMIT_SENT, FIRED, QUEUE_PAUSED, QUEUE_RESUMED
     priority: int = 0  #: SUBMIT_SENT
     delayed: bool = False  #: SUBMIT_SENT: with run_at, so it has no place in line yet
     key: str = ""  #: SUBMIT_SENT, ACCEPTED: idempotency key
-    status: str = ""  #: OVER, CANCEL_ACKNOWLEDGED
-    result: str = ""  #: OVER: as the queue gives it; FINISHED: as the attempt returned it
+    expires: float | None = None  #: SUBMIT_SENT: when it may not begin any more, as `at`
+    retries: int | None = None  #: SUBMIT_SENT: further attempts once one failed; None: not told
+    #: OVER, CANCEL_ACKNOWLEDGED, PRUNED. FIRED: of the task that the schedule submitted before.
+    status: str = ""
+    #: OVER: as the queue gives it. FINISHED: as the attempt returned it, empty if it failed.
+    result: str = ""
+    schedule: str = ""  #: SCHEDULE_*, FIRED
+    overlap: str = ""  #: SCHEDULE_SAVED: "skip" or "allow"
+    #: SCHEDULE_SAVED: from one due time to the next. PRUNED: since its end.
+    seconds: float = 0.0
+    due: int = 0  #: FIRED: which of the schedule's due times it was, counted from 0

@@ -1,5 +1,6 @@
 """A promise that was broken, with what proves it."""
 
+import msgspec
 from msgspec import Struct
 
 from task_queue.history.record import Record
@@ -15,5 +16,5 @@ class Violation(Struct, frozen=True):
 
     def __str__(self) -> str:
         lines = [f"{self.rule}: {self.message}"]
-        lines += [f"    {record}" for record in self.proof]
+        lines += [f"    {msgspec.json.encode(record).decode()}" for record in self.proof]
         return "\n".join(lines)

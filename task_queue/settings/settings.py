@@ -149,6 +149,8 @@ class LimitSettings(Section):
     max_queue_length: Count = Rules().max_queue_length  #: waiting tasks in one queue
     #: Tasks with a run_at, delay or expires_at that are not over: all of them are in memory.
     max_timed_tasks: Count = Rules().max_timed_tasks
+    #: Tasks of one queue that wait for a retry; beyond it the queue gives out no first attempts.
+    max_retrying: Count = Rules().max_retrying
     #: Waiting tasks of one queue and priority in the scheduler's memory; the rest is in the store.
     window: Count = Rules().window
     memory_bytes: Bytes = Rules().memory_bytes  #: of tasks in memory, before windows get smaller
@@ -341,6 +343,7 @@ class Settings(Section):
             max_deaths=self.limits.max_deaths,
             max_queue_length=self.limits.max_queue_length,
             max_timed_tasks=self.limits.max_timed_tasks,
+            max_retrying=self.limits.max_retrying,
             window=self.limits.window,
             memory_bytes=self.limits.memory_bytes,
         )

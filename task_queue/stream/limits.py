@@ -15,6 +15,8 @@ class StreamLimits(Struct, frozen=True, kw_only=True):
     pause_bytes: int = 4 * 1024 * 1024
     #: Who lets so much pile up, besides one long frame, is cut off.
     backlog_bytes: int = 64 * 1024 * 1024
+    #: Calls of one connection that are not answered yet; more are refused.
+    max_open_calls: int = 10_000
     connect_seconds: float = 3.0  #: from asking where the server is to the end of the handshake
     handshake_seconds: float = 5.0  #: that a server gives to a stranger
     heartbeat_seconds: float = 2.0

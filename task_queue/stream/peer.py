@@ -39,6 +39,7 @@ class Peer(asyncio.Protocol):
         self._greeted = False
         self._outbox: list[Payload] = []
         self._timer: asyncio.TimerHandle | None = None
+        self.heard_at = self._loop.time()  #: when the other end gave its last sign of life
         self._silence = 0  #: heartbeats since the last sign of life
         self._longest = 0  #: bytes of the longest part sent since nothing waited
         self._written = 0  #: bytes given to the transport so far
@@ -112,6 +113,7 @@ class Peer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._silence = 0
+        self.heard_at = self._loop.time()
         try:
             frames = self._cutter.feed(data)
             for frame in frames:

@@ -2,17 +2,20 @@
 
 A scheduler that died is started again within a second or two, at another port. So a call that was
 lost is sent again, with the same ids, until the patience of the caller is over. Every scheduler
-call is safe to repeat; a submit must say that it is one.
+call is safe to repeat; a submit must say that it is one. It ends too when the scheduler has been
+silent for as long: one that is frozen keeps its connections. The other calls have times of their
+own.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from task_queue.core.effects import Accepted, Grant, Refused
 from task_queue.core.events import WorkerPulled
 from task_queue.core.task import TaskSpec
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import SchedulerSilent, SchedulerUnavailable
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.limits import StreamLimits
 from task_queue.stream.outcome import StreamLost
@@ -30,6 +33,8 @@ from task_queue.stream.security import security_from
 from task_queue.stream.stream_client import StreamClient
 
 _RETRY_SECONDS = 0.1
+#: If there is no connection, the call's own error says more: it comes about when patience ends.
+_GRACE_SECONDS = 0.5
 
 #: Makes a call's kind and payload; told whether it may have been done before.
 _Ask = Callable[[bool], tuple[int, bytes]]
@@ -66,7 +71,9 @@ class SchedulerStream:
     async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
         blob = encode(list(specs))
         answer: Accepted | Refused = decode_submitted(
-            await self._call(lambda again: (SUBMIT_AGAIN if repeated or again else SUBMIT, blob))
+            await self._while_heard(
+                self._call(lambda again: (SUBMIT_AGAIN if repeated or again else SUBMIT, blob))
+            )
         )
         return answer
 
@@ -86,6 +93,24 @@ class SchedulerStream:
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
 
+    async def _while_heard(self, asking: Coroutine[Any, Any, memoryview]) -> memoryview:
+        """The answer, unless nothing is heard of the scheduler for the length of the patience."""
+        loop = asyncio.get_running_loop()
+        call, began = loop.create_task(asking), loop.time() + _GRACE_SECONDS
+        try:
+            while True:
+                heard_at = 0.0 if self._client is None else self._client.heard_at
+                left = max(began, heard_at) + self._patience_seconds - loop.time()
+                if left <= 0:
+                    raise SchedulerSilent(
+                        f"the scheduler has shown no sign of life for {self._patience_seconds:g} s"
+                    )
+                done, _ = await asyncio.wait({call}, timeout=left)
+                if done:
+                    return call.result()
+        finally:
+            call.cancel()
+
     async def _call(self, ask: _Ask) -> memoryview:
         loop = asyncio.get_running_loop()
         client = self._client_in(loop)
@@ -100,7 +125,8 @@ class SchedulerStream:
                     deadline = loop.time() + self._patience_seconds
                     again = True
                 if loop.time() >= deadline:
-                    raise SchedulerUnavailable(f"the scheduler does not answer: {error}") from error
+                    kind = SchedulerSilent if again else SchedulerUnavailable
+                    raise kind(f"the scheduler does not answer: {error}") from error
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _client_in(self, loop: asyncio.AbstractEventLoop) -> StreamClient:

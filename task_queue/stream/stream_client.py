@@ -55,6 +55,11 @@ class StreamClient:
         return await peer.call(kind, payload)
 
     @property
+    def heard_at(self) -> float:
+        """When the server gave its last sign of life, by the loop's clock; 0.0 if never."""
+        return 0.0 if self._peer is None else self._peer.heard_at
+
+    @property
     def paused(self) -> bool:
         """Whether calls wait because the server does not take what was sent."""
         return self._peer is not None and self._peer.paused

@@ -93,6 +93,10 @@ class ServerPeer(Peer):
         self.welcome()
 
     def received(self, call_id: int, kind: int, payload: memoryview) -> None:
+        if len(self.calls) >= self.limits.max_open_calls:
+            text = f"{len(self.calls)} calls of this connection are not answered yet: wait for them"
+            self.send(call_id, UNAVAILABLE, text.encode())
+            return
         call = self._loop.create_task(self._answer(call_id, kind, payload))
         self.calls.add(call)
         call.add_done_callback(self.calls.discard)

@@ -1,11 +1,13 @@
 """What became of the spans of processes that come and go, summed in the scheduler."""
 
+from math import inf, nextafter
+
 from msgspec import Struct
 
 from task_queue.tracing.span_counts import SpanCounts
 
-#: Far more than live at one time: workers come and go, and those that went tell nothing more.
-_MOST_PROCESSES = 10_000
+#: Processes of which the last report is kept: those that were heard of last.
+_MOST_PROCESSES = 5_000
 
 
 class SpanReport(Struct):
@@ -25,17 +27,22 @@ class SpanBook:
     """
 
     def __init__(self, started_at: float) -> None:
-        self._started_at = started_at
-        self._last: dict[str, SpanCounts] = {}
+        self._counted_from = started_at
+        self._last: dict[str, SpanReport] = {}
         self.sums = SpanCounts()
 
     def take(self, report: SpanReport) -> None:
         """Add what is new."""
-        before = self._last.pop(report.process, None)
-        if before is None:
-            older = report.started_at < self._started_at
+        known = self._last.get(report.process)
+        if known is not None:
+            before = known.counts
+        else:
+            older = report.started_at < self._counted_from
             before = report.counts if older else SpanCounts()
         self.sums.add(report.counts.since(before))
-        self._last[report.process] = report.counts  # behind all others: it told last
+        self._last.pop(report.process, None)
+        self._last[report.process] = report
         if len(self._last) > _MOST_PROCESSES:
-            del self._last[next(iter(self._last))]
+            forgotten = self._last.pop(next(iter(self._last)))
+            # If it is heard of again, its counts must not be added a second time.
+            self._counted_from = max(self._counted_from, nextafter(forgotten.started_at, inf))

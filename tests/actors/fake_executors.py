@@ -15,6 +15,7 @@ class FakeExecutors:
     def __init__(self, slots: int = 2) -> None:
         self.slots = slots
         self.running: dict[str, Lease] = {}
+        self.start_moments: dict[str, float] = {}
         self.cancelled: list[tuple[str, int]] = []
         self.stopped_with: float | None = None
         self.start_error: TaskQueueError | None = None
@@ -26,6 +27,9 @@ class FakeExecutors:
 
     async def start(self) -> list[TaskType]:
         return []
+
+    def start_before(self, task_id: str, attempt: int, moment: float) -> None:
+        self.start_moments[task_id] = moment
 
     def run(self, leases: list[Lease]) -> None:
         self.running.update({lease.task_id: lease for lease in leases})

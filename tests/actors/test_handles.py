@@ -9,6 +9,7 @@ import pytest
 from actors.handles import SchedulerHandle
 from task_queue.core import events as ev
 from task_queue.scheduler_api import NodeReading, SchedulerUnavailable, WorkerTold
+from task_queue.store.query import TaskQuery
 from task_queue.tracing.span_book import SpanReport
 from task_queue.tracing.span_counts import SpanCounts
 
@@ -27,13 +28,24 @@ class _FrozenMethod:
 
 
 class _FrozenActor:
-    request = retry = read = tell = _FrozenMethod()
+    request = retry = read = tell = declare = endpoint = _FrozenMethod()
+    replay = purge_dlq = purge_queue = ready = stop = _FrozenMethod()
+
+
+class _Method:
+    """Answers each call as the function does."""
+
+    def __init__(self, answer: Callable[[], Awaitable[Any]]) -> None:
+        self._answer = answer
+
+    def remote(self, *_: object) -> Awaitable[Any]:
+        return self._answer()
 
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> SchedulerHandle:
     monkeypatch.setattr("ray.get_actor", lambda *_: _FrozenActor())
-    return SchedulerHandle("namespace", patience_seconds=0.05)
+    return SchedulerHandle("namespace", patience_seconds=0.05, silent_seconds=0.07)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +64,49 @@ async def test_a_frozen_scheduler_is_unavailable_when_the_patience_is_over(
     async with asyncio.timeout(30):  # without a limit of its own it would hang
         with pytest.raises(SchedulerUnavailable, match=r"did not answer within 0\.05 s"):
             await call(frozen)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda handle: handle.replay(TaskQuery(), 10, False, "r"),
+        lambda handle: handle.purge_dlq(TaskQuery()),
+        lambda handle: handle.purge_queue("q"),
+        lambda handle: handle.declare([], []),
+        lambda handle: handle.ready(),
+        lambda handle: handle.stop(),
+    ],
+    ids=["replay", "purge_dlq", "purge_queue", "declare", "ready", "stop"],
+)
+async def test_a_long_call_ends_when_the_scheduler_shows_no_sign_of_life(
+    frozen: SchedulerHandle, call: Callable[[SchedulerHandle], Awaitable[Any]]
+) -> None:
+    async with asyncio.timeout(30):
+        with pytest.raises(SchedulerUnavailable, match=r"no sign of life for 0\.07 s"):
+            await call(frozen)
+
+
+async def test_a_long_call_may_take_long_while_the_scheduler_shows_signs_of_life(
+    frozen: SchedulerHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signs = 0
+    enough = asyncio.Event()
+
+    async def sign() -> bytes:
+        nonlocal signs
+        signs += 1
+        if signs == 5:
+            enough.set()
+        return b""
+
+    async def purge() -> int:
+        await enough.wait()
+        return 7
+
+    monkeypatch.setattr(_FrozenActor, "endpoint", _Method(sign))
+    monkeypatch.setattr(_FrozenActor, "purge_queue", _Method(purge))
+    async with asyncio.timeout(30):
+        assert await frozen.purge_queue("q") == 7
 
 
 async def test_a_caller_that_is_cancelled_is_not_told_of_the_scheduler(

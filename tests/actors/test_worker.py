@@ -243,13 +243,27 @@ async def until_registered(scheduler: Scheduler) -> None:
 
 
 async def test_a_lease_that_comes_after_a_new_scheduler_was_told_of_none_is_given_back() -> None:
-    lease = lease_of(Task(task_spec(), seq=1, submitted_at=0.0, attempt=1))
+    lease = lease_of(Task(task_spec(), seq=1, submitted_at=0.0, attempt=1), 0.0)
     scheduler, executors = Successor(lease), FakeExecutors()
     async with working(scheduler, executors, FakeClock()) as (worker, _):
         await quiet()
         worker.on_change()
         await until(lambda: scheduler.released == [(lease.task_id, Outcome.RELEASED)])
     assert executors.running == {}
+
+
+async def test_the_executors_are_told_until_when_a_task_may_start(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    """Counted from when the pull was sent: the answer may take any time."""
+    executors = FakeExecutors()
+    async with working(scheduler, executors, clock):
+        await quiet()
+        clock.advance(2.0)  # the pull has waited for so long
+        spec = task_spec(now=clock.now(), expires_at=clock.now() + 10.0)
+        await scheduler.submit([spec])
+        await until(lambda: spec.id in executors.running)
+        assert executors.start_moments == {spec.id: pytest.approx(clock.monotonic() + 10.0)}
 
 
 class Successor:

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -33,20 +33,32 @@ class PrivateDisk:
         """No byte is left for so long. Returns what was done."""
         with closing(sqlite3.connect(self.database, timeout=5.0)) as connection:
             ((busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        ballast = self.folder / "ballast"
-        file = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        try:
-            for size in _CHUNKS:
-                _write_until_full(file, b"\0" * size)
-            filled = os.fstat(file).st_size
+        with self.full() as fill:
+            filled = fill()
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:  # what a checkpoint gave back is taken as well
-                _write_until_full(file, b"\0" * _CHUNKS[-1])
+                fill()
                 time.sleep(0.02)
+        return f"{filled} bytes filled, log {'not emptied' if busy else 'emptied'}"
+
+    @contextmanager
+    def full(self) -> Iterator[Callable[[], int]]:
+        """No byte is left; call what it yields to take again what was given back. It returns how
+        many bytes were taken in all."""
+        ballast = self.folder / "ballast"
+        file = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+        def fill() -> int:
+            for size in _CHUNKS:
+                _write_until_full(file, b"\0" * size)
+            return os.fstat(file).st_size
+
+        try:
+            fill()
+            yield fill
         finally:
             os.close(file)
             ballast.unlink()
-        return f"{filled} bytes filled, log {'not emptied' if busy else 'emptied'}"
 
 
 class CannotMount(Exception):
@@ -54,7 +66,7 @@ class CannotMount(Exception):
 
 
 @contextmanager
-def private_disk() -> Iterator[PrivateDisk]:
+def private_disk(size_bytes: int = _BYTES) -> Iterator[PrivateDisk]:
     """Mounted until the end.
 
     Raises:
@@ -62,7 +74,7 @@ def private_disk() -> Iterator[PrivateDisk]:
     """
     with tempfile.TemporaryDirectory(prefix="tq-disk-") as name:
         mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={_BYTES}", "task-queue-test", name],
+            ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "task-queue-test", name],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if mounted.returncode != 0:

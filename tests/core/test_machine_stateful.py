@@ -25,7 +25,14 @@ from task_queue.paging import pages_wanted, read_pages
 from task_queue.store.memory import MemoryStore
 from tests.core.lease_model import LeaseModel
 
-_RULES = Rules(lease_seconds=15.0, poll_seconds=5.0, max_deaths=3, max_queue_length=20, window=2)
+_RULES = Rules(
+    lease_seconds=15.0,
+    poll_seconds=5.0,
+    max_deaths=3,
+    max_queue_length=20,
+    window=2,
+    max_retrying=2,
+)
 _START = 1_700_000_000.0
 _WORKERS = {
     "any": WorkerInfo("any", "", "p", ("*",), 2),

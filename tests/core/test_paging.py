@@ -170,6 +170,55 @@ def test_a_retry_waits_behind_what_was_accepted_before_it(machine: DrivenMachine
     assert _run_all(machine) == [*before, lease.task_id, *after]
 
 
+def _fail_all(machine: DrivenMachine, most: int) -> list[str]:
+    """Take at most so many at a time and let each fail, until nothing is given out."""
+    begun: list[str] = []
+    while leases := machine.leases(want=most):
+        begun += [lease.task_id for lease in leases]
+        machine.report(*map(failed, leases))
+    return begun
+
+
+def test_a_queue_with_many_retries_gives_out_nothing_else_and_memory_stays_small(
+    make_machine: Callable[[Rules], DrivenMachine],
+) -> None:
+    machine = make_machine(Rules(window=4, max_retrying=6))
+    machine.register(slots=2)
+    ids = [
+        machine.submit(max_retries=2, retry_base_seconds=4.0, retry_cap_seconds=4.0)
+        for _ in range(50)
+    ]
+    other = machine.submit(queue="other")
+    begun = _fail_all(machine, 2)
+    assert begun == [*ids[:6], other]
+    seen = set(begun)
+    for _ in range(40):
+        machine.pull(want=0)
+        machine.tick(4.0)
+        seen.update(_fail_all(machine, 2))
+        assert _in_memory(machine) <= 4 + 2 * 6 + 2
+    assert seen == {*ids, other}
+    assert {task.status for task in machine.tasks.values()} == {Status.FAILED}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_tasks_that_come_back_at_once_are_all_given_out(
+    make_machine: Callable[[Rules], DrivenMachine], restarts: bool
+) -> None:
+    """However many there are: those that have no place in the line go before it."""
+    machine = make_machine(Rules(window=4, max_retrying=2))
+    ids = [machine.submit(expires_at=START + 1e6) for _ in range(12)]
+    machine.register("w", slots=12)
+    leases = machine.leases("w", want=12)
+    machine.report(*(failed(lease, retryable=False) for lease in leases), worker_id="w")
+    machine.handle(ev.WorkerDeregistered("w", "a"))
+    machine.replay(*ids)
+    if restarts:
+        machine.restart()
+    late = machine.submit()
+    assert sorted(_run_all(machine)) == sorted([*ids, late])
+
+
 def test_what_has_a_time_stays_in_memory_and_keeps_its_place(machine: DrivenMachine) -> None:
     first = [machine.submit() for _ in range(8)]
     mortal = machine.submit(expires_at=START + 1e6)

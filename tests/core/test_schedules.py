@@ -1,5 +1,6 @@
 """Tasks that the clock submits, and the calendar behind it."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -7,10 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from task_queue.core import events as ev
 from task_queue.core.effects import Done
 from task_queue.core.schedule import Schedule
+from task_queue.core.settings import Rules
 from task_queue.core.status import Status
 from task_queue.core.task import TaskSpec
 from task_queue.next_firing import cron_problem, next_firing
@@ -53,6 +56,38 @@ def test_overlap(machine: DrivenMachine, overlap: str, tasks: int, skips: int) -
     machine.tick(60)
     assert len(_tasks(machine)) == tasks
     assert machine.schedules["s"].skips == skips
+
+
+def test_a_save_that_is_repeated_fires_no_due_time_twice(machine: DrivenMachine) -> None:
+    machine.handle(ev.ScheduleSaved(_every(60)))
+    machine.tick(60 + 1)
+    machine.handle(ev.ScheduleSaved(_every(60)))  # its answer was lost
+    machine.tick(1)
+    (task_id,) = _tasks(machine)
+    schedule = machine.schedules["s"]
+    assert (schedule.last_task_id, schedule.runs) == (task_id, 1)
+    assert schedule.next_run_at == START + 120
+
+
+def test_a_schedule_that_is_changed_knows_its_last_task(machine: DrivenMachine) -> None:
+    machine.handle(ev.ScheduleSaved(_every(60)))
+    machine.tick(60)
+    machine.handle(ev.ScheduleSaved(_every(90)))
+    machine.tick(30)
+    assert len(_tasks(machine)) == 1, "it overlaps with the task of before"
+    assert machine.schedules["s"].skips == 1
+
+
+def test_there_are_no_more_schedules_than_allowed(
+    make_machine: Callable[[Rules], DrivenMachine],
+) -> None:
+    machine = make_machine(Rules(max_schedules=1))
+    machine.handle(ev.ScheduleSaved(_every(60)))
+    machine.handle(ev.ScheduleSaved(_every(90)))  # it is the same one
+    refused = machine.ask(ev.ScheduleSaved(replace(_every(60), id="other")))
+    assert refusal(refused) == "queue_full"
+    machine.handle(ev.ScheduleDeleted("s"))
+    assert machine.ask(ev.ScheduleSaved(replace(_every(60), id="other"))) == Done()
 
 
 def test_a_firing_after_the_last_task_ended_is_no_overlap(machine: DrivenMachine) -> None:

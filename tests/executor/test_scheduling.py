@@ -1,5 +1,6 @@
 """Which lease runs when and where."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,26 @@ def test_what_is_held_for_too_long_is_given_back_unstarted(play: Play, tmp_path:
         assert (report.outcome, report.started_at) == ("released", 0.0)
         gate.touch()
         assert (await driver.report(running)).outcome == "succeeded"
+
+    play(story)
+
+
+def test_what_has_not_started_when_it_expires_is_given_back(play: Play, tmp_path: Path) -> None:
+    async def story(driver: Any) -> None:
+        gate = tmp_path / "gate"
+        running = driver.give("wait_for", str(gate))
+        await driver.told(running)
+        waiting, timeless = driver.lease("pid"), driver.lease("pid")
+        soon = time.monotonic() + 0.1
+        for task_id in (running, waiting.task_id):
+            driver.pool.start_before(task_id, 1, soon)
+        driver.pool.run([waiting, timeless])
+        report = await driver.report(waiting.task_id)
+        assert (report.outcome, report.started_at) == ("released", 0.0)
+        assert time.monotonic() >= soon
+        gate.touch()
+        for task_id in (running, timeless.task_id):
+            assert (await driver.report(task_id)).outcome == "succeeded"
 
     play(story)
 

@@ -6,7 +6,9 @@ import pytest
 
 from task_queue.history import Bounds, Kind, Record, check_history
 
-_BOUNDS = Bounds(read_ahead=1)
+_BOUNDS = Bounds(
+    read_ahead=1, expires_late_seconds=0.0, fires_late_seconds=1.0, kept_seconds=5.0
+)  # fmt: skip
 History = list[Record]
 
 
@@ -61,6 +63,30 @@ def test_orders_may_be_inverted_as_far_as_the_bounds_say() -> None:
     assert check_history(history, Bounds(read_ahead=1, held_seconds=5.0)) == []
 
 
+def _timed(
+    *, status: str, expires: float | None = None, retries: int = 0, failures: int = 0
+) -> History:
+    """A task with a time, or with failures."""
+    sent = Record(0, Kind.SUBMIT_SENT, "a", queue="q", expires=expires, retries=retries)
+    accepted, started, finished, over = _life("a", 0)[1:]
+    if failures:
+        finished = Record(finished.at, Kind.FINISHED, "a", 1, "w1")
+    return [sent, accepted, started, finished, Record(over.at, Kind.OVER, "a", status=status)]
+
+
+def _paused(at: float) -> History:
+    return [Record(at, Kind.QUEUE_PAUSED, queue="q")]
+
+
+def _schedule(overlap: str) -> History:
+    """One that is due every second."""
+    return [Record(0, Kind.SCHEDULE_SAVED, schedule="s", overlap=overlap, seconds=1.0)]
+
+
+def _fired(task: str, at: float, due: int, last: str = "") -> Record:
+    return Record(at, Kind.FIRED, task, queue="q", schedule="s", due=due, status=last)
+
+
 _PLANTED: dict[str, Callable[[], History]] = {
     "lost": lambda: _life("a", 0)[:4],
     "ended_twice": lambda: [*_life("a", 0), Record(9, Kind.OVER, "a", status="FAILED")],
@@ -79,6 +105,24 @@ _PLANTED: dict[str, Callable[[], History]] = {
     "duplicate_key": lambda: [*_life("a", 0, key="k"), *_life("b", 10, key="k")],
     "priority_inverted": lambda: _crowd(priority=1),
     "fifo_inverted": _crowd,
+    "failed_too_soon": lambda: _timed(retries=1, status="FAILED", failures=1),
+    "run_while_paused": lambda: [
+        *_paused(0), *_life("a", 1), Record(4, Kind.QUEUE_RESUMED, queue="q"),
+    ],
+    "run_while_draining": lambda: [
+        Record(0, Kind.WORKER_DRAINING, worker="w1"), *_life("a", 1),
+    ],
+    "run_after_expiry": lambda: _timed(expires=1.5, status="COMPLETED"),
+    "expired_early": lambda: _timed(expires=9, status="EXPIRED"),
+    "pruned_early": lambda: [
+        *_life("a", 0), Record(9, Kind.PRUNED, "a", status="COMPLETED", seconds=4.9),
+    ],
+    "fired_twice": lambda: [*_schedule("allow"), _fired("a", 1, 0), _fired("b", 1.5, 0)],
+    "fired_overlapping": lambda: [*_schedule("skip"), _fired("a", 1, 0, last="RUNNING")],
+    "fired_after_deletion": lambda: [
+        *_schedule("allow"), Record(2, Kind.SCHEDULE_DELETED, schedule="s"), _fired("a", 3, 1),
+    ],
+    "not_fired": lambda: [*_schedule("allow"), _fired("a", 3.1, 1)],
 }  # fmt: skip
 
 
@@ -92,6 +136,29 @@ def test_a_verdict_names_the_records_that_prove_it() -> None:
     (violation,) = check_history(history, _BOUNDS)
     assert (violation.task_id, violation.proof) == ("a", [history[1]])
     assert "never ended" in str(violation)
+
+
+def test_what_was_leased_before_a_pause_or_a_drain_may_begin_once() -> None:
+    history = _life("a", 0)
+    stops = [*_paused(1.5), Record(1.6, Kind.WORKER_DRAINING, worker="w1")]
+    assert _rules([*history, *stops]) == set()
+    assert _rules([*history, *_life("b", 0), *stops]) == {"run_while_paused", "run_while_draining"}
+    assert "run_while_paused" in _rules([*history[:3], _again(3, 2), *stops])
+
+
+def test_a_schedule_that_fires_at_its_times_is_right() -> None:
+    fired = [
+        _fired("a", 1, 0), Record(2, Kind.OVER, "a", status="CANCELLED"),
+        _fired("b", 3, 2, last="CANCELLED"), Record(4, Kind.OVER, "b", status="CANCELLED"),
+    ]  # fmt: skip
+    end = Record(5, Kind.SCHEDULE_ENDING, schedule="s")
+    for overlap in ("skip", "allow"):
+        assert _rules([*_schedule(overlap), *fired, end]) == set()
+
+
+def test_a_key_is_free_again_when_its_task_was_pruned() -> None:
+    pruned = Record(9, Kind.PRUNED, "a", status="COMPLETED", seconds=5.0)
+    assert _rules([*_life("a", 0, key="k"), pruned, *_life("b", 10, key="k")]) == set()
 
 
 @pytest.mark.parametrize(

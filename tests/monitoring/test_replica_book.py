@@ -36,6 +36,18 @@ def test_a_new_scheduler_begins_at_zero_so_that_rates_show_no_jump() -> None:
     assert book.sums.answers == {"200": 2}
 
 
+def test_few_reports_are_kept_and_none_is_added_twice() -> None:
+    book = ReplicaBook(10.0)
+    for number in range(3_000):
+        book.take(told(f"r{number}", 1, started_at=20.0 + number), 21.0 + number)
+    assert len(book._last) == 1_000
+    assert book.sums.answers == {"200": 3_000}
+    book.take(told("r0", 5, started_at=20.0), 4_000.0)
+    assert book.sums.answers == {"200": 3_000}
+    book.take(told("r0", 7, started_at=20.0), 4_001.0)
+    assert book.sums.answers == {"200": 3_002}
+
+
 def test_a_report_that_was_overtaken_adds_nothing() -> None:
     book = ReplicaBook(10.0)
     book.take(told("a", 5), 21.0)

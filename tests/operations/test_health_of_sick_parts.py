@@ -4,6 +4,7 @@ A part that is stopped takes connections and questions and never answers: worse 
 is gone.
 """
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 _MOST_SECONDS = 4.0
 _CALLER_SECONDS = 8.0
 _POINT_READ_SECONDS = 30.0
+#: The scheduler may be silent for 5 s, and half a second more for who cannot even connect to it.
+_MOST_SUBMIT_SECONDS = 15.0
 _UNKNOWN_TASK = "/api/v1/tasks/01890a5d-ac96-774b-bcce-b302099a8057"
 _TASK = {"name": "task_queue.noop"}
 _DATABASE, _REDIS, _WORKERS = (
@@ -55,7 +58,8 @@ def test_all_is_well_and_the_fields_are_those_of_the_guide(queue: OperatedQueue)
 
 
 def test_a_scheduler_that_hangs(queue: OperatedQueue) -> None:
-    with frozen(queue.scheduler_processes()), _callers(queue):
+    with frozen(queue.scheduler_processes()), _callers(queue), ThreadPoolExecutor(1) as thread:
+        submitting = thread.submit(_submit, queue)
         _until_sick(queue, _WORKERS)
         health = _look(queue, "/health", 503)
         assert health["status"] == health["checks"]["workers"]["status"] == "unhealthy"
@@ -63,7 +67,13 @@ def test_a_scheduler_that_hangs(queue: OperatedQueue) -> None:
         assert "scheduler did not answer" in _look(queue, _WORKERS, 503)["detail"]
         _look(queue, _DATABASE, 200)
         _look(queue, "/health/live", 200)
+        late, seconds = submitting.result()
+        # Not 503: the call is on its way, and is carried out when the scheduler goes on.
+        assert (late.status_code, "may have been done" in late.text) == (504, True), late.text
+        assert seconds < _MOST_SUBMIT_SECONDS
     _wait_until_healthy(queue)
+    again, _ = _submit(queue)
+    assert again.status_code in (200, 201), again.text
 
 
 def test_a_database_that_hangs(queue: OperatedQueue) -> None:
@@ -92,6 +102,14 @@ def test_a_redis_that_hangs(queue: OperatedQueue) -> None:
         assert httpx.post(f"{queue.url}/api/v1/tasks", json=_TASK, timeout=30).status_code == 201
         _look(queue, "/health/live", 200)
     _wait_until_healthy(queue)
+
+
+def _submit(queue: OperatedQueue) -> tuple[httpx.Response, float]:
+    """The answer to a submit with a key, and the seconds that it took."""
+    began = time.monotonic()
+    task = {**_TASK, "idempotency_key": "while it hangs"}
+    answer = httpx.post(f"{queue.url}/api/v1/tasks", json=task, timeout=20)
+    return answer, time.monotonic() - began
 
 
 def _until_sick(queue: OperatedQueue, path: str) -> None:

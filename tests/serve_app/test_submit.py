@@ -14,6 +14,7 @@ from task_queue.core.effects import Accepted, Refused
 from task_queue.core.settings import Rules
 from task_queue.core.task import TaskSpec
 from task_queue.ids import is_task_id
+from task_queue.scheduler_api import SchedulerSilent
 from task_queue.store.query import Pool
 from task_queue.testing import task_spec
 from tests.serve_app.api_world import POOLS, TASKS, TYPES, Between, World, problem
@@ -248,6 +249,18 @@ class TestRefused:
         answer = await world.http.post(TASKS, json=COLLECT)
         assert "nothing was accepted" in problem(answer, 503)
         assert answer.headers["retry-after"] == "1"
+
+    async def test_who_may_be_accepted_later_is_not_told_that_nothing_was(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After a 503 clients repeat a submit that has no key."""
+
+        async def silent(*_: object, **__: object) -> Accepted:
+            raise SchedulerSilent("the scheduler has shown no sign of life for 5 s")
+
+        monkeypatch.setattr(world.scheduler, "request", silent)
+        answer = await world.http.post(TASKS, json=COLLECT)
+        assert "no sign of life for 5 s; what was asked may have been done" in problem(answer, 504)
 
 
 class GatedScheduler:

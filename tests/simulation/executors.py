@@ -27,10 +27,11 @@ class SimulatedExecutors:
         self._tell = tell  #: what an attempt writes to the ledger: kind, lease, result
         self._waiting: list[Lease] = []
         self._running: dict[tuple[str, int], tuple[Lease, float, asyncio.TimerHandle]] = {}
+        self._start_before: dict[tuple[str, int], float] = {}
         self._reports: list[Report] = []
         self._unseen: list[Report] = []  #: ended while the worker stood still
         self._trusted_until = 0.0
-        self._paused = self._dead = False
+        self._paused = self._dead = self._stopping = False
 
     async def start(self) -> list[TaskType]:
         return []
@@ -39,8 +40,15 @@ class SimulatedExecutors:
     def backlog(self) -> int:
         return len(self._waiting)
 
+    def start_before(self, task_id: str, attempt: int, moment: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._start_before[task_id, attempt] = moment
+        loop.call_at(moment, self._fill)
+
     def run(self, leases: list[Lease]) -> None:
         self._waiting += leases
+        if self._stopping:
+            self.release_unstarted()
         self._fill()
 
     def decline(self, leases: list[Lease]) -> None:
@@ -79,6 +87,7 @@ class SimulatedExecutors:
         self._trusted_until = max(self._trusted_until, moment)
 
     async def stop(self, grace_seconds: float) -> None:
+        self._stopping = True
         if not self._dead:
             self.release_unstarted()
             for mark in list(self._running):
@@ -104,6 +113,7 @@ class SimulatedExecutors:
     def _fill(self) -> None:
         if asyncio.get_running_loop().time() >= self._trusted_until and not self._paused:
             self.release_unstarted()
+        self._release_late()
         while self._waiting and len(self._running) < self.plan.slots and not self._paused:
             lease = self._waiting.pop(0)
             loop = asyncio.get_running_loop()
@@ -112,12 +122,24 @@ class SimulatedExecutors:
             self._running[lease.task_id, lease.attempt] = (lease, loop.time(), timer)
             self._tell(Kind.STARTED, lease, "")
 
+    def _release_late(self) -> None:
+        now = asyncio.get_running_loop().time()
+        late = [mark for mark, moment in self._start_before.items() if moment <= now]
+        if self._dead or self._paused:
+            return
+        for lease in [w for w in self._waiting if (w.task_id, w.attempt) in late]:
+            self._waiting.remove(lease)
+            self._report(lease, 0.0, Outcome.RELEASED)
+        for mark in late:
+            del self._start_before[mark]
+
     def _end(self, lease: Lease) -> None:
         dice = self._random.random()
         _, started, _ = self._running.pop((lease.task_id, lease.attempt))
         if dice < self.plan.executor_dies:
             self._report(lease, started, Outcome.DIED)
         elif dice < self.plan.executor_dies + self.plan.attempt_fails:
+            self._tell(Kind.FINISHED, lease, "")
             self._report(lease, started, Outcome.FAILED)
         else:
             result = f'"{lease.task_id}:{lease.attempt - lease.unstarted}"'

@@ -1,10 +1,16 @@
-"""The store in memory, on a bad day."""
+"""The store in memory, on a bad day; it tells what it really saved and deleted."""
 
+import asyncio
 from collections.abc import Callable
 
 from task_queue.core.effects import Changes
+from task_queue.core.status import TERMINAL
+from task_queue.core.task import Task
 from task_queue.store.memory import MemoryStore
-from task_queue.store.protocol import StoreError
+from task_queue.store.protocol import Pruned, StoreError
+
+#: The name of tasks that schedules submit.
+FIRED_TASK = "tick"
 
 
 class FaultyStore(MemoryStore):
@@ -14,10 +20,31 @@ class FaultyStore(MemoryStore):
         super().__init__()
         self.fails: Callable[[], bool] = lambda: False
         self.is_in_doubt: Callable[[], bool] = lambda: False
+        #: Called with a task that a schedule submitted, when it is saved.
+        self.on_fired: Callable[[Task], None] = lambda _task: None
+        #: Called with a task that was deleted, its result, and the seconds since it was over.
+        self.on_pruned: Callable[[Task, bytes, float], None] = lambda _task, _result, _age: None
+        self._over_since: dict[int, float] = {}  #: by seq, in virtual time
 
     def commit(self, changes: Changes) -> None:
         if self.fails():
             raise StoreError("the disk is full")
         super().commit(changes)
+        for task in (*changes.inserted, *changes.touched.values()):
+            if task.status in TERMINAL:
+                self._over_since.setdefault(task.seq, asyncio.get_running_loop().time())
+        for task in changes.inserted:
+            if task.spec.name == FIRED_TASK:
+                self.on_fired(task)
         if self.is_in_doubt():
             raise StoreError("the connection was cut while the commit was under way")
+
+    def prune(self, now: float, ended_before: float, surplus: int, limit: int) -> Pruned:
+        before = {seq: self._task(seq) for seq in self._rows}
+        results = {seq: result for seq, (_, result) in self._results.items()}
+        pruned = super().prune(now, ended_before, surplus, limit)
+        at = asyncio.get_running_loop().time()
+        for seq in before.keys() - self._rows.keys():
+            age = at - self._over_since.get(seq, at)
+            self.on_pruned(before[seq], results.get(seq, b""), age)
+        return pruned

@@ -6,8 +6,6 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from actors.worker import Worker, WorkerRefused
 from task_queue.core.events import WorkerLost
 from task_queue.core.invariants import check_invariants
@@ -42,10 +40,10 @@ class SchedulerHost:
     """The schedulers over one store: one that counts, and perhaps one that was replaced."""
 
     def __init__(
-        self, store: FaultyStore, clock: VirtualClock, random: Random, window: int
+        self, store: FaultyStore, clock: VirtualClock, random: Random, rules: Rules
     ) -> None:
         self.store = store
-        self._rules = replace(RULES, window=window)
+        self._rules = rules
         self.made: list[Scheduler] = []
         self.make_scheduler: Callable[[SchedulerParts], Scheduler] = Scheduler
         self._clock = clock
@@ -98,11 +96,12 @@ class WorkerHost:
         make_executors: Callable[[str], SimulatedExecutors],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:  # fmt: skip
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._clock = clock
         self._network = network
         self._make_executors = make_executors
         self._spawn = spawn
+        self._worker: Worker | None = None
         self._executors: SimulatedExecutors | None = None
         self._process: asyncio.Task[str] | None = None
         self._incarnation = 0
@@ -111,10 +110,10 @@ class WorkerHost:
         """For ever: a process, then the next one."""
         while True:
             self._incarnation += 1
-            name = f"{self._worker_id}#{self._incarnation}"
+            name = f"{self.worker_id}#{self._incarnation}"
             executors = self._executors = self._make_executors(name)
-            info = WorkerInfo(self._worker_id, name, "pool", ("*",), executors.plan.slots)
-            worker = Worker(info, self._network, executors, self._clock)
+            info = WorkerInfo(self.worker_id, name, "pool", ("*",), executors.plan.slots)
+            worker = self._worker = Worker(info, self._network, executors, self._clock)
             executors.on_change = worker.on_change
             self._process = asyncio.ensure_future(worker.run())
             await asyncio.wait([self._process])
@@ -132,12 +131,21 @@ class WorkerHost:
         self._executors.die()
         self._process.cancel()
         if is_told:
-            self._spawn(self._tell_lost(f"{self._worker_id}#{self._incarnation}"))
+            self._spawn(self._tell_lost(f"{self.worker_id}#{self._incarnation}"))
+
+    async def shut_down(self) -> None:
+        """SIGTERM: what runs is interrupted at once."""
+        if self._worker is None or self._process is None or self._process.done():
+            return
+        going = asyncio.ensure_future(self._worker.shut_down(0.0))
+        # Killed before it was registered, it is nobody's to shut down.
+        await asyncio.wait([going, self._process], return_when=asyncio.FIRST_COMPLETED)
+        going.cancel()
 
     async def pause(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT later."""
         executors = self._executors
-        if executors is None:
+        if executors is None or self._process is None or self._process.done():
             return
         executors.pause()
         self._network.pause()
@@ -147,7 +155,7 @@ class WorkerHost:
         executors.resume()
 
     async def _tell_lost(self, incarnation: str) -> None:
-        event = WorkerLost(self._worker_id, incarnation, "killed")
+        event = WorkerLost(self.worker_id, incarnation, "killed")
         while True:
             try:
                 await self._network.request(event)

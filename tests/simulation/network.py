@@ -41,15 +41,16 @@ class Network:
         self._open.set()
 
     async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
-        return await self._call(lambda scheduler: scheduler.submit(specs, repeated))
+        return await self.call(lambda scheduler: scheduler.submit(specs, repeated))
 
     async def request(self, event: Event) -> Answer:
-        return await self._call(lambda scheduler: scheduler.request(_own(event)))
+        return await self.call(lambda scheduler: scheduler.request(_own(event)))
 
     async def pull(self, event: WorkerPulled) -> Grant:
-        return await self._call(lambda scheduler: scheduler.pull(event))
+        return await self.call(lambda scheduler: scheduler.pull(event))
 
-    async def _call(self, call: Callable[[Scheduler], Awaitable[T]]) -> T:
+    async def call(self, call: Callable[[Scheduler], Awaitable[T]]) -> T:
+        """Let one scheduler do something, and wait for its answer."""
         if self._random.random() < self.plan.duplicate:
             self._spawn(self._again(call))
         await self._way()

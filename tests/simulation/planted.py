@@ -9,7 +9,9 @@ from task_queue.core.acceptance import Acceptance
 from task_queue.core.effects import Changes, Effects
 from task_queue.core.events import CancelRequested, Event
 from task_queue.core.machine import QueueMachine
-from task_queue.core.task import Task
+from task_queue.core.schedule import Schedule
+from task_queue.core.status import Outcome
+from task_queue.core.task import Lease, Report, Task, lease_of
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerState
 from task_queue.store.memory import MemoryStore
@@ -140,6 +142,113 @@ def newest_page_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryStore, "_paged_lines", turned)
 
 
+def pause_ignored(patch: pytest.MonkeyPatch) -> None:
+    """A paused queue gives out its tasks all the same."""
+    lines_for = QueueMachine._lines_for
+
+    def all_lines(self: QueueMachine, worker: WorkerState) -> Any:
+        paused, self.paused = self.paused, set()
+        try:
+            return lines_for(self, worker)
+        finally:
+            self.paused = paused
+
+    patch.setattr(QueueMachine, "_lines_for", all_lines)
+
+
+def draining_is_fed(patch: pytest.MonkeyPatch) -> None:
+    """A worker that drains is given leases as before."""
+
+    def takes_work(self: WorkerState) -> bool:
+        return self.parked_until is not None and self.confirmed
+
+    patch.setattr(WorkerState, "takes_work", property(takes_work))
+
+
+def drain_counts_as_failure(patch: pytest.MonkeyPatch) -> None:
+    """What a drain interrupted has failed."""
+    take = QueueMachine._take_failure
+
+    def counted(
+        self: QueueMachine, worker: WorkerState, task: Task, report: Report, now: float, fx: Effects
+    ) -> None:
+        if report.outcome is Outcome.RELEASED and report.started_at:
+            report.outcome = Outcome.FAILED
+        take(self, worker, task, report, now, fx)
+
+    patch.setattr(QueueMachine, "_take_failure", counted)
+
+
+def late_start(patch: pytest.MonkeyPatch) -> None:
+    """A worker is not told when a task that it holds expires."""
+    from task_queue.core import machine
+
+    def timeless(task: Task, asked_at: float) -> Lease:
+        lease = lease_of(task, asked_at)
+        lease.expires_in_seconds = None
+        return lease
+
+    patch.setattr(machine, "lease_of", timeless)
+
+
+def firing_not_saved(patch: pytest.MonkeyPatch) -> None:
+    """The task of a firing is saved, and not that the schedule has fired."""
+    fire = QueueMachine._fire
+
+    def unsaved(self: QueueMachine, schedule: Schedule, now: float, fx: Effects) -> None:
+        fire(self, schedule, now, fx)
+        fx.changes.schedules.pop(schedule.id)
+
+    patch.setattr(QueueMachine, "_fire", unsaved)
+
+
+def overlap_ignored(patch: pytest.MonkeyPatch) -> None:
+    """A schedule fires whether its last task has ended or not."""
+    from task_queue.core import machine
+
+    patch.setattr(machine, "fires", lambda schedule, now, last_task_is_live: True)
+
+
+def schedules_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A scheduler that takes over knows of no schedules."""
+    patch.setattr(MemoryStore, "schedules", lambda self: [])
+
+
+def deletion_not_saved(patch: pytest.MonkeyPatch) -> None:
+    """A schedule that was deleted comes back with the next scheduler."""
+    commit = MemoryStore.commit
+
+    def kept(self: MemoryStore, changes: Changes) -> None:
+        for schedule_id in [i for i, s in changes.schedules.items() if s is None]:
+            del changes.schedules[schedule_id]
+        commit(self, changes)
+
+    patch.setattr(MemoryStore, "commit", kept)
+
+
+def pruned_too_early(patch: pytest.MonkeyPatch) -> None:
+    """Retention is half as long as it is said to be."""
+    prune = MemoryStore.prune
+
+    def early(self: MemoryStore, now: float, before: float, surplus: int, limit: int) -> Any:
+        return prune(self, now, before + 10.0, surplus, limit)
+
+    patch.setattr(MemoryStore, "prune", early)
+
+
+def pruned_alive(patch: pytest.MonkeyPatch) -> None:
+    """Retention takes the oldest tasks, over or not."""
+    prune = MemoryStore.prune
+
+    def blind(self: MemoryStore, now: float, before: float, surplus: int, limit: int) -> Any:
+        for seq in [s for s in self._rows if self._task(s).submitted_at < now - 1.0][:1]:
+            self._seqs.pop(self._task(seq).spec.id)
+            self._rows.pop(seq)
+        return prune(self, now, before, surplus, limit)
+
+    patch.setattr(MemoryStore, "prune", blind)
+
+
 def _swap_handler(patch: pytest.MonkeyPatch, event: type[Event], handler: Any) -> None:
     from task_queue.core import machine
 
@@ -157,4 +266,14 @@ PLANTED: dict[str, tuple[Plant, set[str]]] = {
     "last_in_first_out": (last_in_first_out, {"fifo_inverted"}),
     "newest_page_first": (newest_page_first, {"fifo_inverted"}),
     "priorities_upside_down": (priorities_upside_down, {"priority_inverted"}),
+    "pause_ignored": (pause_ignored, {"run_while_paused"}),
+    "draining_is_fed": (draining_is_fed, {"run_while_draining"}),
+    "drain_counts_as_failure": (drain_counts_as_failure, {"failed_too_soon"}),
+    "late_start": (late_start, {"run_after_expiry"}),
+    "firing_not_saved": (firing_not_saved, {"fired_twice"}),
+    "overlap_ignored": (overlap_ignored, {"fired_overlapping"}),
+    "schedules_forgotten": (schedules_forgotten, {"not_fired"}),
+    "deletion_not_saved": (deletion_not_saved, {"fired_after_deletion"}),
+    "pruned_too_early": (pruned_too_early, {"pruned_early"}),
+    "pruned_alive": (pruned_alive, {"pruned_early"}),
 }

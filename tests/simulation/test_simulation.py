@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import structlog
 
-from tests.simulation.plan import CROWDED, LATE_COPIES, stormy
+from tests.simulation.plan import CROWDED, LATE_COPIES, OPERATED, stormy
 from tests.simulation.planted import PLANTED
 from tests.simulation.virtual_loop import Deadlock, VirtualLoop
 from tests.simulation.world import World
@@ -47,6 +47,12 @@ def test_worlds_of_late_copies_keep_every_promise() -> None:
         assert not violations, f"seed {seed}: {violations[0]}"
 
 
+def test_operated_worlds_keep_every_promise() -> None:
+    for seed in range(_CROWDED_SEEDS):
+        violations = World(seed, OPERATED).run()
+        assert not violations, f"seed {seed}: {violations[0]}"
+
+
 def test_a_seed_replays_exactly() -> None:
     first, second, other = world(7), world(7), world(8)
     for each in (first, second, other):
@@ -59,7 +65,7 @@ def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     plant, expected = PLANTED[name]
     plant(monkeypatch)
     for seed in range(_SEEDS_TO_FIND):
-        made = World(seed, (stormy(Random(seed)), CROWDED, LATE_COPIES)[seed % 3])
+        made = World(seed, (stormy(Random(seed)), CROWDED, LATE_COPIES, OPERATED)[seed % 4])
         try:
             violations = made.run()
         except AssertionError:

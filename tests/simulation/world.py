@@ -7,6 +7,7 @@ executors, the network, the clients and the clock.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Coroutine
+from math import inf
 from random import Random
 from typing import Any
 
@@ -14,9 +15,8 @@ import msgspec
 
 from task_queue.core.effects import Accepted, Moved
 from task_queue.core.events import CancelRequested
-from task_queue.core.settings import Rules
 from task_queue.core.status import TERMINAL
-from task_queue.core.task import Lease, TaskSpec
+from task_queue.core.task import Lease, Task, TaskSpec
 from task_queue.history import Bounds, Kind, Record, Violation, check_history
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.testing import task_spec
@@ -24,13 +24,16 @@ from tests.simulation.executors import SimulatedExecutors
 from tests.simulation.faulty_store import FaultyStore
 from tests.simulation.hosts import RULES, SchedulerHost, VirtualClock, WorkerHost
 from tests.simulation.network import Network
+from tests.simulation.operators import QUEUES, Operators
 from tests.simulation.plan import CALM, Plan
 from tests.simulation.virtual_loop import VirtualLoop
 
 _SETTLE_SECONDS = 600.0
 _LOOK_SECONDS = 0.25
-#: Waiting tasks of a line that are kept in memory: most are paged out, or none.
-_WINDOWS = (4, Rules().window)
+#: Memory holds little of a line and of what is tried again, or all.
+_RULES = (msgspec.structs.replace(RULES, window=4, max_retrying=2), RULES)
+#: Longer than any chain of crashes and failing commits that the plans make likely.
+_OUTAGE_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 3 * RULES.lease_seconds
 
 
@@ -40,17 +43,19 @@ class World:
     def __init__(self, seed: int, plan: Plan) -> None:
         self.history: list[Record] = []
         self.seconds = 0.0  #: virtual time that the run took
-        self._plan = plan
+        self._plan = self._weather = plan
         self._random = Random(seed)
         self._clock = VirtualClock()
         self.store = FaultyStore()
-        window = _WINDOWS[seed // 3 % len(_WINDOWS)]
-        self.host = SchedulerHost(self.store, self._clock, self._random, window)
+        self.store.on_pruned = self._note_pruned
+        rules = _RULES[seed // 3 % len(_RULES)]
+        self.host = SchedulerHost(self.store, self._clock, self._random, rules)
         self._networks: list[Network] = []
         self._executors: list[SimulatedExecutors] = []
         self._background: set[asyncio.Future[None]] = set()
         self._workers: list[WorkerHost] = []
         self._accepted: list[str] = []
+        self._pruned: set[str] = set()
 
     def run(self) -> list[Violation]:
         """Live through the plan, let everything end, and judge the history."""
@@ -72,12 +77,16 @@ class World:
             msgspec.structs.replace(CALM, busy_seconds=0, tasks=0, workers=0)
         )
         held = 0.0 if calm else RULES.lease_seconds + _LONGEST_PAUSE_SECONDS + 60.0
-        return Bounds(plan.workers * (plan.slots + plan.read_ahead), held)
+        leases, late = plan.slots + plan.read_ahead, inf if plan.clock_jumps else 0.0
+        return Bounds(
+            plan.workers * leases, held, leases, late, late + _OUTAGE_SECONDS, plan.keep_seconds
+        )
 
     async def _live(self) -> None:
         plan, random = self._plan, self._random
-        self.store.fails = lambda: random.random() < self._plan.commit_fails
-        self.store.is_in_doubt = lambda: random.random() < self._plan.commit_in_doubt
+        operators = self._operators()
+        self.store.fails = lambda: random.random() < self._weather.commit_fails
+        self.store.is_in_doubt = lambda: random.random() < self._weather.commit_in_doubt
         self.host.start()
         for number in range(plan.workers):
             worker = WorkerHost(
@@ -86,13 +95,17 @@ class World:
             self._workers.append(worker)
             self._spawn(worker.live())
         watcher = asyncio.ensure_future(self._watch_ends())
-        clients = [asyncio.ensure_future(self._client(n)) for n in range(plan.tasks)]
+        clients = [asyncio.ensure_future(self._client()) for _ in range(plan.tasks)]
+        clients += [asyncio.ensure_future(work) for work in operators.work()]
+        if plan.keep_seconds:
+            self._spawn(operators.prune())
         troubles = asyncio.ensure_future(self._make_trouble())
         try:
             await asyncio.sleep(plan.busy_seconds)
             troubles.cancel()
             self._calm_down()
-            await asyncio.gather(*clients)
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await asyncio.gather(*clients)
             await self._settle(watcher)
             self._look(self._accepted)  # who asks again is told the same
         finally:
@@ -116,7 +129,7 @@ class World:
             CALM, workers=self._plan.workers, slots=self._plan.slots,
             read_ahead=self._plan.read_ahead, tasks=self._plan.tasks,
         )  # fmt: skip
-        self.store.fails = self.store.is_in_doubt = lambda: False
+        self._weather = calm
         for network in self._networks:
             network.plan = calm
         for executors in self._executors:
@@ -161,19 +174,23 @@ class World:
 
     # ---- clients ---------------------------------------------------------------------------
 
-    async def _client(self, number: int) -> None:
+    async def _client(self) -> None:
         """Submit one task, and perhaps cancel it, at random moments."""
         random, network = self._random, self._network()
         await asyncio.sleep(random.uniform(0.0, self._plan.busy_seconds))
         key = f"key-{random.randrange(self._plan.tasks)}" if random.random() < 0.3 else None
+        now, retries = self._clock.now(), random.choice((0, 2, 100))
+        ttl = random.uniform(0.1, 5.0) if random.random() < self._plan.expires else None
         spec = task_spec(
-            id=self.host.new_id(self._clock.now()), queue=f"q{random.randrange(2)}",
-            priority=random.choice((2, 5, 8)), max_retries=100, retry_cap_seconds=2.0,
-            idempotency_key=key,
+            id=self.host.new_id(now), queue=random.choice(QUEUES),
+            priority=random.choice((2, 5, 8)), max_retries=retries, retry_cap_seconds=2.0,
+            idempotency_key=key, expires_at=None if ttl is None else now + ttl,
         )  # fmt: skip
+        expires = None if ttl is None else asyncio.get_running_loop().time() + ttl
         self._tell(
-            Kind.SUBMIT_SENT, spec.id, queue=spec.queue, priority=spec.priority, key=key or ""
-        )
+            Kind.SUBMIT_SENT, spec.id, queue=spec.queue, priority=spec.priority, key=key or "",
+            expires=expires, retries=retries,
+        )  # fmt: skip
         task_id = await self._submit(network, spec)
         if random.random() < 0.15:
             await asyncio.sleep(random.uniform(0.0, 1.0))
@@ -209,6 +226,7 @@ class World:
         """Ask for ends until there is nothing more to wait for."""
         told: set[str] = set()
         while True:
+            told |= self._pruned
             pending = [i for i in dict.fromkeys(self._accepted) if i not in told]
             told.update(self._look(pending))
             over = asyncio.get_running_loop().time() > 2 * self._plan.busy_seconds + 10.0
@@ -221,15 +239,33 @@ class World:
         for task_id in dict.fromkeys(task_ids):
             task = self.store.get(task_id)
             if task is not None and task.status in TERMINAL:
-                result = self.store.results([task.seq]).get(task.seq, b"").decode()
-                self._tell(Kind.OVER, task_id, status=str(task.status), result=result)
+                self._tell_over(task, self.store.results([task.seq]).get(task.seq, b""))
                 found.append(task_id)
         return found
 
+    def _tell_over(self, task: Task, result: bytes) -> None:
+        self._tell(Kind.OVER, task.spec.id, status=str(task.status), result=result.decode())
+
+    def _note_pruned(self, task: Task, result: bytes, age_seconds: float) -> None:
+        if task.status in TERMINAL:
+            self._tell_over(task, result)  # as who had asked before was told
+        self._tell(Kind.PRUNED, task.spec.id, status=str(task.status), seconds=age_seconds)
+        self._pruned.add(task.spec.id)
+
     # ---- parts -----------------------------------------------------------------------------
 
-    def _network(self) -> Network:
-        network = Network(self._plan, self._random, self.host.find, self._spawn)
+    def _operators(self) -> Operators:
+        # A copy that comes when all is said and done would be another word of the operator.
+        network = self._network(msgspec.structs.replace(self._plan, duplicate=0.0))
+        operators = Operators(
+            self._plan, self._random, self._clock, self.host, self._workers, network, self._tell,
+            self._accepted.append,
+        )  # fmt: skip
+        self.store.on_fired = operators.note_fired
+        return operators
+
+    def _network(self, plan: Plan | None = None) -> Network:
+        network = Network(plan or self._plan, self._random, self.host.find, self._spawn)
         self._networks.append(network)
         return network
 
@@ -242,7 +278,7 @@ class World:
         self._executors.append(SimulatedExecutors(plan, self._random, tell))
         return self._executors[-1]
 
-    def _tell(self, kind: Kind, task_id: str, **fields: Any) -> None:
+    def _tell(self, kind: Kind, task_id: str = "", **fields: Any) -> None:
         at = asyncio.get_running_loop().time()
         self.history.append(Record(at, kind, task_id, **fields))
 

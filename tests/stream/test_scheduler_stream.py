@@ -15,12 +15,15 @@ from task_queue.errors import ConfigError
 from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.stream.endpoint import Endpoint
+from task_queue.stream.handshake import stream_key
 from task_queue.stream.limits import StreamLimits
 from task_queue.stream.outcome import CallFailed, StreamLost
 from task_queue.stream.scheduler_listener import SchedulerListener
 from task_queue.stream.scheduler_stream import SchedulerStream
+from task_queue.stream.security import security_from
 from task_queue.testing import task_spec
 from tests.scheduler.hall import Hall, background, leased, until
+from tests.stream.stream_hall import NONCE, Raw, StreamHall
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +68,18 @@ class Room:
         for listener in self._listeners:
             await listener.close()
         self.hall.close()
+
+
+class Slow:
+    """A scheduler that takes its time over a submit."""
+
+    def __init__(self, real: Scheduler) -> None:
+        self._real = real
+        self.go_on = asyncio.Event()
+
+    async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
+        await self.go_on.wait()
+        return await self._real.submit(specs, repeated)
 
 
 @pytest.fixture
@@ -258,6 +273,39 @@ async def test_patience_begins_when_the_call_is_lost_and_once_only(room: Room) -
     # The second, if it is tried between two of them.
     with pytest.raises(SchedulerUnavailable, match=r"closed by the other end|no such actor"):
         await waiting
+
+
+async def test_a_submit_waits_for_a_scheduler_that_is_busy(room: Room) -> None:
+    """Its heartbeats say so."""
+    slow = Slow(await room.hall.started())
+    room.listen(slow, StreamLimits(heartbeat_seconds=0.05, silent_heartbeats=1_000))
+    submitting = background(room.new_stream(0.2).submit([task_spec()]))
+    await asyncio.wait({submitting}, timeout=1.5)
+    assert not submitting.done()
+    slow.go_on.set()
+    assert isinstance(await submitting, Accepted)
+
+
+async def test_a_submit_ends_when_the_scheduler_is_frozen(room: Room) -> None:
+    """A process that was stopped keeps its connections, and says nothing."""
+
+    async def freeze(raw: Raw) -> None:
+        await raw.be_server(stream_key(security_from(_ENVIRONMENT).secret, NONCE))
+        await raw.until_cut()
+
+    hall = StreamHall()
+    endpoint = await hall.strange_server(freeze)
+
+    async def find() -> Endpoint:
+        return endpoint
+
+    stream = SchedulerStream(find, 0.2, _ENVIRONMENT)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(SchedulerUnavailable, match=r"no sign of life for 0\.2 s"):
+        await stream.submit([task_spec()])
+    assert asyncio.get_running_loop().time() - began < 5, "it waited for the heartbeats to fail"
+    await stream.close()
+    await hall.close()
 
 
 async def test_a_host_that_vanished_is_left_for_the_next(room: Room) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.stream.limits import StreamLimits
 from task_queue.stream.outcome import StreamLost
 from tests.stream.stream_hall import ECHO, HOLD, SIZED, Raw, StreamHall, background, until
@@ -42,6 +43,20 @@ async def test_who_takes_one_long_answer_slowly_is_not(hall: StreamHall) -> None
     hall.release.set()
     assert [len(await raw.frame()) for _ in range(3)] == [_MUCH + 5, 5, 5]
     assert hall.cuts == []
+
+
+async def test_who_has_too_many_calls_open_is_refused_more(hall: StreamHall) -> None:
+    server = await hall.serve(StreamLimits(max_open_calls=3))
+    client, other = hall.client(), hall.client()
+    held = [asyncio.ensure_future(client.call(HOLD, b"")) for _ in range(3)]
+    await until(lambda: hall.held == 3)
+    with pytest.raises(SchedulerUnavailable, match="3 calls of this connection"):
+        await client.call(ECHO, b"")
+    assert bytes(await other.call(ECHO, b"x")) == b"x"
+    hall.release.set()
+    await asyncio.gather(*held)
+    assert bytes(await client.call(ECHO, b"y")) == b"y"
+    assert hall.cuts == [] and len(server.peers) == 2
 
 
 async def test_who_takes_no_answers_may_ask_nothing_more(hall: StreamHall) -> None:
