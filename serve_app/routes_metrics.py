@@ -18,6 +18,7 @@ from serve_app.fleet import without_living
 from serve_app.nearest import hint, shown
 from serve_app.operation import Operation
 from serve_app.problems import ApiProblem
+from serve_app.queue_views import queue_states
 from serve_app.redis_away import RedisAway
 
 _log = get_logger("api")
@@ -63,10 +64,13 @@ class MetricsRoutes:
         decode_query(request, NoFields)
         context = self._context
         reading, lost = await context.reading(), await context.lost_workers()
+        catalogue = await context.catalogue.current()
         source = MetricsSource(
             reading,
             await context.readers.scan(lambda reader: reader.tallies()),
             len(without_living(lost, reading)),
+            queue_states(reading, catalogue),
+            catalogue.tasks(),
             await self._redis(),
         )
         return _text_answer(*render_metrics(source, request.headers.get("accept", "")))
