@@ -26,7 +26,7 @@ from task_queue.core.events import (
     WorkerPulled,
 )
 from task_queue.core.machine import QueueMachine
-from task_queue.core.schedule import NextFiring
+from task_queue.core.schedule import NextFiring, TraceFiring, untraced
 from task_queue.core.settings import Rules
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task, TaskSpec
@@ -72,6 +72,7 @@ class SchedulerParts(Struct):
     new_id: Callable[[float], str]
     random: Callable[[], float]
     next_firing: NextFiring
+    trace_firing: TraceFiring = untraced
     #: Called after each committed turn with its time; must not raise.
     on_turn: Callable[[Effects, float], None] = lambda _fx, _now: None
     #: Called with what went wrong, in words, when a turn failed or the store was away.
@@ -173,6 +174,7 @@ class Scheduler:
         self._machine = QueueMachine(
             parts.rules, loaded, self._now,
             new_id=parts.new_id, random=parts.random, next_firing=parts.next_firing,
+            trace_firing=parts.trace_firing,
         )  # fmt: skip
         self._grants = RecentGrants()
         self._turn()
