@@ -156,6 +156,32 @@ async def test_of_a_flood_some_tasks_are_traced_whole_and_the_rest_counted(
     assert 'task_queue_spans_total{outcome="dropped"} 0.0' in text
 
 
+@pytest.mark.parametrize(
+    ("outcome", "retries", "status"),
+    [
+        (Outcome.SUCCEEDED, 0, "COMPLETED"), (Outcome.FAILED, 1, "RETRYING"),
+        (Outcome.FAILED, 0, "FAILED"), (Outcome.TIMED_OUT, 0, "FAILED"),
+        (Outcome.DIED, 0, "RETRYING"), (Outcome.RELEASED, 0, "QUEUED"),
+        (Outcome.CANCELLED, 0, "CANCELLED"),
+    ],
+)  # fmt: skip
+async def test_each_outcome_is_told(
+    make_world: MakeWorld, receiver: OtlpReceiver, outcome: Outcome, retries: int, status: str
+) -> None:
+    world = await make_world(tracing=tracing(receiver))
+    await world.worker()
+    task_id = await submit(world, _TRACED, max_retries=retries)
+    (lease,) = await world.claim()
+    if outcome is Outcome.CANCELLED:
+        await world.http.post(f"{TASKS}/{task_id}/cancel")
+    error = None if outcome is Outcome.SUCCEEDED else TaskError("Oops", "it is so")
+    await world.report(Report(task_id, lease.attempt, outcome, 1.0, 0.5, error=error))
+    execute = receiver.one("task:execute")
+    assert execute.attributes["task.status"] == status
+    good = outcome is Outcome.SUCCEEDED
+    assert (execute.failed, execute.events) == (not good, () if good else ("exception",))
+
+
 class TestSchedules:
     async def test_a_firing_is_the_root_of_a_trace_down_to_the_attempt(
         self, make_world: MakeWorld, receiver: OtlpReceiver
