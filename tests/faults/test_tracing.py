@@ -14,7 +14,7 @@ import pytest
 
 from task_queue.client.client import Client
 from tests.faults.own_cluster import ROOT, OwnCluster
-from tests.tracing.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.tracing.otlp_receiver import OtlpReceiver, SeenSpan, otlp_receiver
 from tests.until import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -95,19 +95,24 @@ def test_a_schedule_begins_a_trace_that_reaches_the_tasks_own_code(
         task = {"name": "traced", "args": ["by the clock"]}
         answer = http.post("/schedules", json={"id": "s", "interval_seconds": 1, "task": task})
         assert answer.status_code == 201, answer.text
-        until(lambda: receiver.named("outer", label="by the clock") != [], 30, "its code's span")
+        until(lambda: receiver.named("schedule:fire") != [], 30, "a firing")
         assert http.delete("/schedules/s").status_code == 204
     fired = receiver.named("schedule:fire")[0]
     task_id = fired.attributes["task.id"]
     submitted = receiver.one("task:submit", task_id=task_id)
     execute = receiver.one("task:execute", task_id=task_id)
-    outer = receiver.named("outer", label="by the clock")[0]
+    until(lambda: _below(receiver, execute) != [], 10, "the span of its code")
+    (outer,) = _below(receiver, execute)
     assert (fired.parent, fired.attributes["schedule.id"]) == ("", "s")
     assert submitted.parent == fired.span_id
     assert execute.parent == submitted.span_id
-    assert outer.parent == execute.span_id
+    assert (outer.name, outer.attributes["label"]) == ("outer", "by the clock")
     assert {s.trace_id for s in (fired, submitted, execute, outer)} == {fired.trace_id}
     assert fired.part == submitted.part == "scheduler"
+
+
+def _below(receiver: OtlpReceiver, parent: SeenSpan) -> list[SeenSpan]:
+    return [span for span in list(receiver.spans) if span.parent == parent.span_id]
 
 
 def test_an_executor_that_is_killed_leaves_a_span_and_its_retry_a_link(
