@@ -251,7 +251,7 @@ class AutoscalerSettings(Section):
 class LoggingSettings(Section):
     """What the cluster's own processes write."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     format: Literal["json", "console"] = "json"
     #: Lines of single tasks (accepted, attempt over); more in a second are counted, not written.
     task_lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
