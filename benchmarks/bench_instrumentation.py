@@ -8,11 +8,13 @@ of 0.1 of the requests to a receiver on this machine, a scrape of /metrics in ea
 nothing turns that off.
 
 No-op tasks through the Python client, to one and then the other; only one works at a time. What
-else the machine does comes and goes in seconds, so the runs are short and stand in blocks of four,
-on off off on, the next block the other way round: a steady drift falls on both alike. `on / off` is
-the ratio of the medians over all runs. The second figure is steadier, because it does not depend on
-who else has the processor: CPU microseconds per task, of all processes of a cluster and the client,
-by /proc. The 95 % intervals are bootstrapped: blocks are drawn again, as they are, 2,000 times.
+else the machine does comes and goes in seconds, so the runs are short and stand in blocks of
+four, on off off on, the next block the other way round: a steady drift falls on both alike, and a
+block is compared with nothing but itself. `on / off` is the median over the blocks of their
+ratios. (With the machine's own swings, the ratio of the medians over all runs would spread by a
+third more.) The second figure depends less on who else has the processor: CPU microseconds per
+task, of all processes of a cluster and the client, by /proc. The 95 % intervals are bootstrapped:
+blocks are drawn again 2,000 times.
 
 Of log lines and spans there are so many a second at most, and each run begins a new second: with
 runs of about a second their cost counts up to twice what it is in steady traffic.
@@ -22,7 +24,7 @@ import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -100,24 +102,21 @@ def run_blocks(on: Side, off: Side, count: int) -> list[Block]:
     return blocks
 
 
-def rate_ratio(blocks: Sequence[Block]) -> float:
-    """Median tasks a second of on / of off."""
-    on, off = ([run.done_per_second for run in runs] for runs in _sides(blocks))
-    return statistics.median(on) / statistics.median(off)
+def rate_ratio(block: Block) -> float:
+    """Tasks a second with all of it on, of those with all of it off."""
+    return _seconds(block.off) / _seconds(block.on)
 
 
-def cpu_ratio(blocks: Sequence[Block]) -> float:
-    """Processor time per task of on / of off."""
-    on, off = (sum(microseconds_per_task(runs).values()) for runs in _sides(blocks))
+def cpu_ratio(block: Block) -> float:
+    """Likewise processor time per task."""
+    on, off = (sum(microseconds_per_task(runs).values()) for runs in (block.on, block.off))
     return on / off
 
 
-def interval(
-    blocks: Sequence[Block], of: Callable[[Sequence[Block]], float]
-) -> tuple[float, float]:
-    """Bounds between which a figure is with 95 %."""
+def interval(ratios: Sequence[float]) -> tuple[float, float]:
+    """Bounds between which the median is with 95 %."""
     chance = random.Random(_SEED)
-    drawn = [of(chance.choices(blocks, k=len(blocks))) for _ in range(_DRAWS)]
+    drawn = [statistics.median(chance.choices(ratios, k=len(ratios))) for _ in range(_DRAWS)]
     cuts = statistics.quantiles(drawn, n=40, method="inclusive")
     return cuts[0], cuts[-1]
 
@@ -125,10 +124,13 @@ def interval(
 def figures_of(blocks: Sequence[Block]) -> dict[str, float]:
     """Both ratios with their intervals, and what they are made of."""
     figures: dict[str, float] = {}
-    for name, of in (("on / off", rate_ratio), ("CPU per task, on / off", cpu_ratio)):
-        low, high = interval(blocks, of)
-        figures |= {name: of(blocks), f"{name}, 95 % from": low, f"{name}, 95 % to": high}
-    for name, runs in zip(("on", "off"), _sides(blocks), strict=True):
+    for name, ratio in (("on / off", rate_ratio), ("CPU per task, on / off", cpu_ratio)):
+        ratios = [ratio(block) for block in blocks]
+        low, high = interval(ratios)
+        middle = statistics.median(ratios)
+        figures |= {name: middle, f"{name}, 95 % from": low, f"{name}, 95 % to": high}
+    on, off = [r for b in blocks for r in b.on], [r for b in blocks for r in b.off]
+    for name, runs in (("on", on), ("off", off)):
         rates = [run.done_per_second for run in runs]
         used = microseconds_per_task(runs)
         figures |= {
@@ -141,8 +143,8 @@ def figures_of(blocks: Sequence[Block]) -> dict[str, float]:
     return figures
 
 
-def _sides(blocks: Sequence[Block]) -> tuple[list[Run], list[Run]]:
-    return [run for b in blocks for run in b.on], [run for b in blocks for run in b.off]
+def _seconds(runs: Sequence[Run]) -> float:
+    return sum(run.tasks / run.done_per_second for run in runs)
 
 
 def main() -> None:
