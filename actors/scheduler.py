@@ -21,6 +21,7 @@ from actors.call_codec import (
     encode,
 )
 from monitoring.attempt_spans import AttemptSpans
+from monitoring.firing_spans import FiringSpans
 from monitoring.logs import configure_logs, get_logger
 from monitoring.node_book import NodeBook
 from monitoring.node_figures import read_node
@@ -45,6 +46,7 @@ from task_queue.tracing.span_book import SpanBook
 
 _NODE_SECONDS = 1.0  #: that figures of this machine are good for
 _START_SECONDS = 1.0  #: that a caller's question where to connect may wait for the store
+OnTurn = Callable[[Effects, float], None]
 _ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
@@ -122,10 +124,14 @@ class SchedulerLife:
             new_task_id,
             random.Random().random,
             next_firing,
-            on_turn=_watchers(settings.logging.task_lines_per_second, self._spans),
+            on_turn=TaskLines(settings.logging.task_lines_per_second).take,
             on_trouble=self._on_trouble,
             on_dethroned=self._on_dethroned,
         )
+        if self._spans is not None:
+            firings = FiringSpans(self._spans, settings.tracing.tasks_per_second, self._clock)
+            parts.trace_firing = firings.begin
+            parts.on_turn = _each(parts.on_turn, AttemptSpans(self._spans).take, firings.take)
         if settings.limits.check_invariants:
             parts.check = self._check
         self.scheduler = Scheduler(parts)
@@ -222,17 +228,14 @@ class SchedulerLife:
         check_invariants(machine)
 
 
-def _watchers(lines_per_second: int, spans: Spans | None) -> Callable[[Effects, float], None]:
-    """What looks at committed turns."""
-    lines = TaskLines(lines_per_second).take
-    if spans is None:
-        return lines
-    attempts = AttemptSpans(spans).take
+def _each(lines: OnTurn, *spans: OnTurn) -> OnTurn:
+    """All that looks at committed turns."""
 
     def watch(fx: Effects, now: float) -> None:
         lines(fx, now)
         try:
-            attempts(fx, now)
+            for tell in spans:
+                tell(fx, now)
         except Exception:  # noqa: BLE001  a fault in tracing is no reason to hold up tasks
             get_logger("tracing").exception("spans_not_told")
 

@@ -17,23 +17,13 @@ from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
 from monitoring.latency_families import latency_families
 from monitoring.part_families import api_families, database_families, system_families
-from monitoring.plain_counter import mark_counters, plain_counter
+from monitoring.plain_counter import mark_counters
 from monitoring.queue_families import queue_families
-from task_queue.core.effects import TallyKind
+from monitoring.task_families import task_families
 from task_queue.core.status import WorkerStatus
-from task_queue.latency_book import MOST_QUEUES, OTHER
-from task_queue.scheduler_api import SchedulerReading, WorkerReading
+from task_queue.scheduler_api import QueueState, SchedulerReading, WorkerReading
 from task_queue.store.query import Tally
 from task_queue.tracing.span_counts import SpanCounts
-
-#: Guide's name to the tally that it counts, and what it means.
-_RATES: tuple[tuple[str, TallyKind, str], ...] = (
-    ("task_queue:submission_rate", "submitted", "Tasks accepted"),
-    ("task_queue:completion_rate", "completed", "Tasks completed"),
-    ("task_queue:failure_rate", "failed", "Tasks failed for good"),
-    ("task_queue:retry_rate", "retried", "Attempts that will be tried again"),
-    ("task_queue:timeout_rate", "timed_out", "Attempts stopped at their time limit"),
-)
 
 
 class MetricsSource(Struct, frozen=True):
@@ -42,6 +32,8 @@ class MetricsSource(Struct, frozen=True):
     reading: SchedulerReading
     tallies: Sequence[Tally]
     lost_workers: int
+    queues: Sequence[QueueState]  #: all that are known, by name; empty ones too
+    tasks: Sequence[tuple[str, str]]  #: (queue, task) that may be submitted
     redis: Sequence[Metric] = ()  #: families of Redis, if it is configured
 
 
@@ -56,9 +48,9 @@ def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
     """
     reading = source.reading
     families = [
-        *_task_families(source.tallies),
-        *latency_families(reading),
-        *queue_families(reading),
+        *task_families(source.tallies, source.tasks),
+        *latency_families(reading, [state.queue for state in source.queues]),
+        *queue_families(source.queues, reading.at),
         *_fleet_families(reading, source.lost_workers),
         *_worker_families(reading.workers, reading),
         *_scheduler_families(reading),
@@ -76,27 +68,6 @@ def render_worker_metrics(
 ) -> tuple[bytes, str]:
     """The figures of one worker, as its own target."""
     return _text(_worker_families([worker], reading), accept)
-
-
-def _task_families(tallies: Iterable[Tally]) -> Iterator[Metric]:
-    tallies = list(tallies)
-    sums: Counter[str] = Counter()
-    for tally in tallies:
-        sums[tally.kind] += tally.count
-    for name, kind, meaning in _RATES:
-        text = f"{meaning} since the store was made: use rate()"
-        yield plain_counter(name, text, [({}, sums[kind])])
-    tasks = CounterMetricFamily(
-        "task_queue_tasks", "What happened to tasks", labels=("queue", "task", "event")
-    )
-    shown = set(sorted({tally.queue for tally in tallies})[:MOST_QUEUES])
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for tally in tallies:
-        queue = tally.queue if tally.queue in shown else OTHER
-        counts[queue, tally.name, tally.kind] += tally.count
-    for labels, count in counts.items():
-        tasks.add_metric(labels, count)
-    yield tasks
 
 
 def _fleet_families(reading: SchedulerReading, lost: int) -> Iterator[Metric]:

@@ -70,8 +70,11 @@ class Spans:
     def new_trace(self) -> Place | None:
         """Where a new trace begins; None if it is not to be sampled."""
         place = self.begin(None)
-        decision = self._sampler.should_sample(None, place.trace_id, "").decision
-        return None if decision is Decision.DROP else place
+        return place if self.samples(place.trace_id) else None
+
+    def samples(self, trace_id: int) -> bool:
+        """Whether a trace that begins here is recorded: the sample rate and its id decide."""
+        return self._sampler.should_sample(None, trace_id, "").decision is not Decision.DROP
 
     def begin(self, caller: Traceparent | None) -> Place:
         """A new place in a trace that is sampled: below its caller's, or in a trace of its own."""

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from monitoring.spans import Spans
 from serve_app.api_context import ApiContext, ReadRedis
@@ -15,7 +16,7 @@ from serve_app.limits import BodyLimit
 from serve_app.operation import Operation, add_operations, components, shapes_of
 from serve_app.problems import install_problems
 from serve_app.readers import Readers
-from serve_app.request_edge import RequestEdge
+from serve_app.request_edge import NO_ROUTE, RequestEdge
 from serve_app.request_tracing import RequestTracing
 from serve_app.routes_analytics import AnalyticsRoutes
 from serve_app.routes_batches import BatchRoutes
@@ -41,6 +42,13 @@ _CHECK_SECONDS = 0.8
 _GROUPS = (
     BatchRoutes, SearchRoutes, TaskRoutes, DlqRoutes, QueueRoutes, WorkerRoutes, ScheduleRoutes,
     AnalyticsRoutes, EventRoutes, MetricsRoutes, HealthRoutes,
+)  # fmt: skip
+
+#: Of what stands before the operations: the console, the key, the limits, the router, the net.
+_OF_ANY_REQUEST = (
+    HTTPStatus.NOT_MODIFIED, HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
 )  # fmt: skip
 
 _DESCRIPTION = (
@@ -99,9 +107,11 @@ def build_api(
     )
     operations = [operation for group in _GROUPS for operation in group(context).operations()]
     add_operations(app, operations)
-    app.include_router(console_routes())
+    console = console_routes()
+    app.include_router(console)
     _describe(app, operations, secured=bool(settings.http.api_keys))
     install_problems(app)
+    context.figures.expect(_statuses(operations), [*_paths(app.router, console), NO_ROUTE])
     http = settings.http
     app.add_middleware(DirectRoutes, operations=operations)
     app.add_middleware(BodyLimit, max_bytes=http.max_body_bytes)
@@ -110,6 +120,18 @@ def build_api(
     if spans is not None:
         app.add_middleware(RequestTracing, spans=spans, clock=clock)
     return app
+
+
+def _statuses(operations: list[Operation]) -> set[int]:
+    """Every status with which a request may be answered."""
+    declared = {s for o in operations for s in (o.status, *o.also, *o.problems)}
+    return {int(status) for status in (*declared, *_OF_ANY_REQUEST)}
+
+
+def _paths(*routers: APIRouter) -> list[str]:
+    """Every declared path, those of the documentation too."""
+    paths = (getattr(route, "path", None) for router in routers for route in router.routes)
+    return [path for path in paths if path is not None]
 
 
 def _describe(app: FastAPI, operations: list[Operation], secured: bool) -> None:

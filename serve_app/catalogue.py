@@ -25,3 +25,9 @@ class Catalogue(Struct, frozen=True):
         named = {queue for pool in self.pools for queue in pool.queues if queue != "*"}
         defaults = {task_type.options.queue for task_type in self.types.values()}
         return sorted(named | {queue for queue in defaults if self.pools_serving(queue)})
+
+    def tasks(self) -> list[tuple[str, str]]:
+        """(its default queue, name) of each task whose default queue some pool serves."""
+        served = set(self.queues())
+        types = self.types.values()
+        return [(t.options.queue, t.name) for t in types if t.options.queue in served]

@@ -1,10 +1,12 @@
 """What this API process counts of itself, for the sums over all replicas."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct, field
 
 from serve_app.readers import Readers
 from task_queue.clock import Clock
-from task_queue.histogram import Histogram, sum_of
+from task_queue.histogram import Histogram
 from task_queue.ids import new_task_id
 from task_queue.replica_book import ReplicaCounts, ReplicaReport
 from task_queue.tracing.span_counts import SpanCounts
@@ -24,6 +26,13 @@ class ReplicaFigures(Struct):
         now = clock.now()
         return cls(new_task_id(now), now)
 
+    def expect(self, statuses: Iterable[int], routes: Iterable[str]) -> None:
+        """Count these from zero: else `rate()` would miss the first answers of each."""
+        for status in statuses:
+            self.answers.setdefault(str(status), 0)
+        for route in routes:
+            self.routes.setdefault(route, Histogram())
+
     def count(self, status: int, route: str, seconds: float) -> None:
         """Count an answer; `route` is a path of the API as it is declared, not as it was asked."""
         key = str(status)
@@ -37,7 +46,7 @@ class ReplicaFigures(Struct):
         """What the scheduler is told."""
         active, _ = readers.connections()
         # Copies: whoever keeps this report must not see it grow.
-        routes = {route: sum_of((seconds,)) for route, seconds in self.routes.items()}
+        routes = {route: seconds.copy() for route, seconds in self.routes.items()}
         counts = ReplicaCounts(
             dict(self.answers), routes, readers.query_seconds(), spans.since(SpanCounts())
         )

@@ -21,6 +21,8 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 
 #: Where in a request's scope its route is noted by those who pass FastAPI's router by.
 ROUTE_KEY = "task_queue.route"
+#: The route of what no declared path fits.
+NO_ROUTE = "other"
 #: Where in its state its own place in a trace is noted, if it is traced: the parent of its tasks.
 TRACEPARENT_KEY = "traceparent"
 
@@ -79,7 +81,7 @@ def route_of(scope: Scope) -> str:
     """The path as it is declared: callers cannot make new ones up."""
     if ROUTE_KEY in scope:
         return str(scope[ROUTE_KEY])
-    return str(getattr(scope.get("route"), "path", "other"))
+    return str(getattr(scope.get("route"), "path", NO_ROUTE))
 
 
 def request_id_of(request: Request) -> str:

@@ -8,14 +8,13 @@ sampled, so nothing further down records them either.
 
 from collections.abc import Sequence
 
-from opentelemetry.trace import SpanKind
-
-from monitoring.spans import Place, Spans, Told
+from monitoring.per_second import PerSecond
+from monitoring.spans import Spans
+from monitoring.submit_span import tell_submit
 from serve_app.submit_coalescer import Submit
 from task_queue.clock import Clock
 from task_queue.core.effects import Accepted, Refused
 from task_queue.core.task import TaskSpec
-from task_queue.tracing.span_ids import submit_span_id
 from task_queue.tracing.traceparent import is_sampled, unsampled
 
 
@@ -25,10 +24,8 @@ class TracedSubmit:
     def __init__(self, submit: Submit, spans: Spans, tasks_per_second: int, clock: Clock) -> None:
         self._submit = submit
         self._spans = spans
-        self._tasks_per_second = tasks_per_second
+        self._traced = PerSecond(tasks_per_second)
         self._clock = clock
-        self._second = 0
-        self._left = tasks_per_second
 
     async def __call__(self, specs: Sequence[TaskSpec]) -> Accepted | Refused:
         """Have tasks accepted, all or none."""
@@ -47,35 +44,17 @@ class TracedSubmit:
             older = set(answer.duplicates)  # those tasks have spans of their own
             for position in traced:
                 if position not in older:
-                    self._tell(specs[position], begun, ended)
+                    tell_submit(self._spans, specs[position], begun, ended)
         return answer
 
     def _within_limit(
         self, specs: Sequence[TaskSpec], sampled: Sequence[int], now: float
     ) -> Sequence[int]:
         """Which tasks are traced; the others get a traceparent that says so."""
-        if int(now) != self._second:
-            self._second, self._left = int(now), self._tasks_per_second
-        traced = sampled[: self._left]
-        self._left -= len(traced)
+        traced = sampled[: self._traced.take(len(sampled), now)]
         known: dict[str, str] = {}  # the tasks of a batch share one text
         for position in sampled[len(traced) :]:
             text = specs[position].traceparent or ""
             specs[position].traceparent = known.setdefault(text, unsampled(text))
         self._spans.counts.thinned += len(sampled) - len(traced)
         return traced
-
-    def _tell(self, spec: TaskSpec, begun: float, ended: float) -> None:
-        _, trace_id, parent_id, _ = (spec.traceparent or "").split("-")
-        attributes = {
-            "task.id": spec.id,
-            "task.name": spec.name,
-            "task.priority": spec.priority,
-            "queue.name": spec.queue,
-        }
-        place = Place(int(trace_id, 16), submit_span_id(spec.id), int(parent_id, 16))
-        told = Told(
-            name="task:submit", begun=begun, ended=ended, attributes=attributes,
-            kind=SpanKind.PRODUCER,
-        )  # fmt: skip
-        self._spans.tell(place, told)

@@ -52,6 +52,10 @@ class Histogram(Struct):
         """Make an observation the exemplar of its bucket."""
         self.exemplars[bisect_left(LATENCY_BOUNDS, exemplar.value)] = exemplar
 
+    def copy(self) -> "Histogram":
+        """As it is now; it does not grow with the other."""
+        return Histogram(list(self.counts), self.total, dict(self.exemplars))
+
     def since(self, earlier: "Histogram") -> "Histogram":
         """What was added after an earlier reading of the same histogram."""
         counts = [new - old for new, old in zip(self.counts, earlier.counts, strict=True)]

@@ -83,8 +83,10 @@ class ReplicaBook:
             new = count - before.answers.get(status, 0)
             sums.answers[status] = sums.answers.get(status, 0) + new
         for route, histogram in counts.routes.items():
-            new_ones = histogram.since(before.routes.get(route, Histogram()))
-            sums.routes[route] = sum_of((sums.routes.get(route, Histogram()), new_ones))
+            known = sums.routes.setdefault(route, Histogram())
+            earlier = before.routes.get(route, Histogram())
+            if histogram.counts != earlier.counts:  # most routes are not asked for all the time
+                sums.routes[route] = sum_of((known, histogram.since(earlier)))
         new_queries = counts.query_seconds.since(before.query_seconds)
         sums.query_seconds = sum_of((sums.query_seconds, new_queries))
         sums.spans.add(counts.spans.since(before.spans))

@@ -7,7 +7,7 @@ from msgspec import Struct
 from task_queue.clock import Clock
 from task_queue.core.effects import Effects
 from task_queue.core.machine import QueueMachine
-from task_queue.core.schedule import NextFiring
+from task_queue.core.schedule import NextFiring, TraceFiring, untraced
 from task_queue.core.settings import Rules
 from task_queue.store.protocol import Store
 
@@ -21,6 +21,7 @@ class SchedulerParts(Struct):
     new_id: Callable[[float], str]
     random: Callable[[], float]
     next_firing: NextFiring
+    trace_firing: TraceFiring = untraced
     #: Called after each committed turn with its time; must not raise.
     on_turn: Callable[[Effects, float], None] = lambda _fx, _now: None
     #: Called with what went wrong, in words, when a turn failed or the store was away.

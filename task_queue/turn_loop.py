@@ -142,6 +142,7 @@ class TurnLoop:
         self._machine = QueueMachine(
             parts.rules, loaded, self.now,
             new_id=parts.new_id, random=parts.random, next_firing=parts.next_firing,
+            trace_firing=parts.trace_firing,
         )  # fmt: skip
         self.turn()
 

@@ -39,6 +39,6 @@ def worker_performance() -> Dashboard:
 
 
 def _by_worker(figure: str) -> tuple[str, str]:
-    """A worker's figures are in the scrape of the queue and in its own: max takes either."""
+    """One line for each worker, also where somebody stores its own scrape beside the queue's."""
     chosen = f'worker:{figure}{{worker_id=~"$worker"}}'
     return f"max by (worker_id) ({chosen})", "{{worker_id}}"

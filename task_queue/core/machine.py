@@ -26,7 +26,14 @@ from task_queue.core.effects import (
 )
 from task_queue.core.paged_out import PagedOut
 from task_queue.core.ready import ReadyLine, take_in_order
-from task_queue.core.schedule import NextFiring, Schedule, fires, take_over_history
+from task_queue.core.schedule import (
+    NextFiring,
+    Schedule,
+    TraceFiring,
+    fires,
+    take_over_history,
+    untraced,
+)
 from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus
 from task_queue.core.task import Lease, Report, Task, TaskError, lease_of
@@ -62,6 +69,7 @@ class QueueMachine:
         new_id: Callable[[float], str],
         random: Callable[[], float],
         next_firing: NextFiring,
+        trace_firing: TraceFiring = untraced,
     ) -> None:
         self.rules = rules
         self.book = TaskBook(random, loaded.next_seq, rules)
@@ -74,6 +82,7 @@ class QueueMachine:
         self.refused_reports = 0
         self._new_id = new_id
         self._next_firing = next_firing
+        self._trace_firing = trace_firing
         self._restore(loaded, now)
 
     def handle(self, events: Sequence[ev.Event], now: float) -> Effects:
@@ -376,7 +385,9 @@ class QueueMachine:
     def _fire(self, schedule: Schedule, now: float, fx: Effects) -> None:
         if fires(schedule, now, schedule.last_task_id in self.book.live):
             # Each firing is a task of its own: a key would make the second one a duplicate.
-            spec = replace(schedule.template, id=self._new_id(now), idempotency_key=None)
+            task_id = self._new_id(now)
+            trace = self._trace_firing(task_id, now)
+            spec = replace(schedule.template, id=task_id, idempotency_key=None, traceparent=trace)
             schedule.last_task_id = self.book.accept(spec, now, fx, stays=True).spec.id
             schedule.last_run_at = now
             schedule.runs += 1

@@ -39,6 +39,13 @@ class Schedule(Struct):
 #: When a schedule fires next, strictly after a time. Cron needs a calendar, which lives outside.
 NextFiring = Callable[[Schedule, float], float]
 
+#: The W3C trace context of a task, by its id, that a schedule submits at a time; None: no trace.
+TraceFiring = Callable[[str, float], str | None]
+
+
+def untraced(_task_id: str, _now: float) -> None:
+    """A TraceFiring that gives no task a trace."""
+
 
 def fires(schedule: Schedule, now: float, last_task_is_live: bool) -> bool:
     """Whether a schedule that is due at `now` submits a task, by its two policies."""

@@ -5,11 +5,13 @@ spans go where they say; else they go where the queue's own go. Only what happen
 is traced is recorded.
 """
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 
 from opentelemetry import context, trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.environment_variables import OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
@@ -21,6 +23,9 @@ from task_queue.tracing.span_counts import SpanCounts
 from task_queue.tracing.span_ids import attempt_span_id
 from task_queue.tracing.span_outlet import SpanOutlet, resource_of
 from task_queue.tracing.traceparent import is_sampled
+
+#: Of one attribute; as many as of the traceback of a failed attempt.
+_MOST_CHARACTERS = 16_384
 
 
 class UserSpans:
@@ -43,7 +48,9 @@ class UserSpans:
             return
         # The worker warns; what is written here would be in the output of a task.
         self._outlet = SpanOutlet(self._endpoint, lambda _url: None, self._tell_counts)
-        provider = TracerProvider(ParentBased(ALWAYS_OFF), resource_of("executor"))
+        provider = TracerProvider(
+            ParentBased(ALWAYS_OFF), resource_of("executor"), span_limits=_limits()
+        )
         provider.add_span_processor(self._outlet)
         trace.set_tracer_provider(provider)
 
@@ -69,6 +76,12 @@ class UserSpans:
     def _tell_counts(self, counts: SpanCounts) -> None:
         new, self._told = counts.since(self._told), counts.since(SpanCounts())
         self._send(Exported(new))
+
+
+def _limits() -> SpanLimits:
+    """OpenTelemetry's, with its variables; but a text has a limit unless these set one."""
+    told = OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT in os.environ
+    return SpanLimits(max_attribute_length=None if told else _MOST_CHARACTERS)
 
 
 def _inside(lease: Lease) -> context.Context:

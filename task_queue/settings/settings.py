@@ -253,7 +253,7 @@ class AutoscalerSettings(Section):
 class LoggingSettings(Section):
     """What the cluster's own processes write."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     format: Literal["json", "console"] = "json"
     #: Lines of single tasks (accepted, attempt over); more in a second are counted, not written.
     task_lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
@@ -268,7 +268,7 @@ class TracingSettings(Section):
     #: Of requests that come without a W3C traceparent; the others are sampled if that says so.
     sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
     #: Submitted tasks that get spans of their own, by one process of the HTTP API; the further ones
-    #: of that second have none.
+    #: of that second have none. As many of schedules, by the scheduler.
     tasks_per_second: Annotated[int, Field(ge=0, le=100_000)] = 100
 
     @field_validator("endpoint")

@@ -7,6 +7,17 @@ anything more being stored or sent. The price is one hash for each span that is 
 from hashlib import blake2b
 
 
+def firing_trace_id(task_id: str) -> int:
+    """Of the trace of a task that a schedule submits."""
+    digest = blake2b(f"{task_id}/trace".encode(), digest_size=16).digest()
+    return int.from_bytes(digest) or 1  # 0 is no trace id
+
+
+def firing_span_id(task_id: str) -> int:
+    """Of `schedule:fire`, the outermost span of that trace."""
+    return _span_id(f"{task_id}/fire")
+
+
 def submit_span_id(task_id: str) -> int:
     """Of `task:submit`."""
     return _span_id(f"{task_id}/submit")

@@ -61,6 +61,16 @@ def test_outside_a_sampled_trace_nothing_is_recorded(
     play(story, span_endpoint=receiver.endpoint, **_TASKS)
 
 
+def test_an_attribute_of_a_megabyte_is_cut(
+    play: Callable[..., None], receiver: OtlpReceiver
+) -> None:
+    async def story(driver: Driver) -> None:
+        await driver.run("traced", "x" * 1_000_000, traceparent=f"{_CALLER}-01")
+        assert receiver.one("outer").attributes["label"] == "x" * 16_384
+
+    play(story, span_endpoint=receiver.endpoint, **_TASKS)
+
+
 def test_spans_of_a_child_that_ends_in_order_are_sent_before(
     play: Callable[..., None], receiver: OtlpReceiver
 ) -> None:

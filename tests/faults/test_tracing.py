@@ -40,7 +40,7 @@ def cluster(
     }  # fmt: skip
     made = OwnCluster(
         tmp_path_factory.mktemp("cluster"),
-        tracing={"enabled": True, "endpoint": receiver.endpoint, "sample_rate": 0.0},
+        tracing={"enabled": True, "endpoint": receiver.endpoint, "sample_rate": 1.0},
         pools={"default": pool},
     )
     try:
@@ -91,6 +91,33 @@ def test_a_worker_tells_that_it_came(cluster: OwnCluster, receiver: OtlpReceiver
     register = receiver.one("worker:register")
     assert register.attributes["worker.id"] == "default-1"
     assert register.attributes["worker.hostname"]
+
+
+def test_a_schedule_begins_a_trace_that_reaches_the_tasks_own_code(
+    cluster: OwnCluster, receiver: OtlpReceiver
+) -> None:
+    with httpx.Client(base_url=f"{cluster.url}/api/v1", timeout=30) as http:
+        task = {"name": "traced", "args": ["by the clock"]}
+        answer = http.post("/schedules", json={"id": "s", "interval_seconds": 1, "task": task})
+        assert answer.status_code == 201, answer.text
+        until(lambda: receiver.named("schedule:fire") != [], 30, "a firing")
+        assert http.delete("/schedules/s").status_code == 204
+    fired = receiver.named("schedule:fire")[0]
+    task_id = fired.attributes["task.id"]
+    submitted = receiver.one("task:submit", task_id=task_id)
+    execute = receiver.one("task:execute", task_id=task_id)
+    until(lambda: _below(receiver, execute) != [], 10, "the span of its code")
+    (outer,) = _below(receiver, execute)
+    assert (fired.parent, fired.attributes["schedule.id"]) == ("", "s")
+    assert submitted.parent == fired.span_id
+    assert execute.parent == submitted.span_id
+    assert (outer.name, outer.attributes["label"]) == ("outer", "by the clock")
+    assert {s.trace_id for s in (fired, submitted, execute, outer)} == {fired.trace_id}
+    assert fired.part == submitted.part == "scheduler"
+
+
+def _below(receiver: OtlpReceiver, parent: SeenSpan) -> list[SeenSpan]:
+    return [span for span in list(receiver.spans) if span.parent == parent.span_id]
 
 
 def test_an_executor_that_is_killed_leaves_a_span_and_its_retry_a_link(

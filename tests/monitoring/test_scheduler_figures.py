@@ -6,7 +6,7 @@ from task_queue.scheduler_api import SchedulerReading
 
 def test_refused_reports_turns_and_commits_are_counters() -> None:
     reading = SchedulerReading(10.0, 1.0, 3, [], [], 7, 40, 1.25, 0.01)
-    text, _ = render_metrics(MetricsSource(reading, [], 0), "")
+    text, _ = render_metrics(MetricsSource(reading, [], 0, [], []), "")
     lines = text.decode().splitlines()
     for sample in (
         "task_queue_refused_reports_total 7.0",

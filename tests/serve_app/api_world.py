@@ -11,9 +11,11 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from monitoring.attempt_spans import AttemptSpans
+from monitoring.firing_spans import FiringSpans
 from monitoring.spans import Spans
 from serve_app.api import build_api
 from serve_app.api_context import ReadRedis
+from task_queue.core.effects import Effects
 from task_queue.core.events import WorkerPulled, WorkerRegistered
 from task_queue.core.invariants import check_invariants
 from task_queue.core.settings import Rules
@@ -174,8 +176,15 @@ async def open_world(
         check=check_invariants,
     )  # fmt: skip
     spans = None if tracing is None else Spans(tracing, "scheduler")
-    if spans is not None:
-        parts.on_turn = AttemptSpans(spans).take
+    if tracing is not None and spans is not None:
+        firings, attempts = FiringSpans(spans, tracing.tasks_per_second, clock), AttemptSpans(spans)
+        parts.trace_firing = firings.begin
+
+        def on_turn(fx: Effects, now: float) -> None:
+            firings.take(fx, now)
+            attempts.take(fx, now)
+
+        parts.on_turn = on_turn
     real = Scheduler(parts)
     await real.started()
     await real.declare(POOLS, TYPES)

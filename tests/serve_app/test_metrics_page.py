@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -11,8 +11,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from monitoring.node_figures import read_node
 from monitoring.redis_reading import RedisReading
 from serve_app.api import build_api
+from task_queue.core.effects import TallyKind
+from task_queue.latency_book import MOST_QUEUES
 from task_queue.settings import PoolSettings, Settings
-from tests.serve_app.api_world import Between, World
+from task_queue.store.query import Pool
+from task_queue.tasks import TaskFunction, TaskOptions
+from tests.serve_app.api_world import POOLS, TYPES, Between, World
 from tests.serve_app.conftest import MakeWorld
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +68,88 @@ async def test_the_page_and_a_scrape_agree_both_ways(make_world: MakeWorld) -> N
     world = await make_world(scheduler=OnOneMachine, read_redis=read_redis)
     await busy(world)
     assert scraped((await world.http.get("/metrics")).text) == listed()
+
+
+async def from_zero(world: World) -> dict[str, float]:
+    """Counts of a queue that has done nothing but answer a scrape: the one before told them."""
+    await world.http.get("/metrics")
+    world.clock.advance(1)
+    text = (await world.http.get("/metrics")).text
+    types = dict(re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE))
+    found = {}
+    for line, value in re.findall(r"^([^#\s]\S*) (\S+)$", text, re.MULTILINE):
+        name = re.sub(r"_(bucket|count|sum)$", "", line.partition("{")[0])
+        if types.get(name, "histogram") in ("counter", "histogram"):
+            found[line] = float(value)
+    return found
+
+
+class TestFromZero:
+    async def test_each_declared_task_in_its_queue(self, world: World) -> None:
+        found = await from_zero(world)
+        for declared in TYPES:
+            for kind in get_args(TallyKind):
+                labels = f'event="{kind}",queue="{declared.options.queue}",task="{declared.name}"'
+                assert found[f"task_queue_tasks_total{{{labels}}}"] == 0
+
+    async def test_latencies_of_each_queue_that_a_pool_serves(self, world: World) -> None:
+        found = await from_zero(world)
+        for what in ("wait", "processing", "end_to_end"):
+            for queue in ("default", "gpu", "images"):
+                assert found[f'task_queue_{what}_seconds_count{{queue="{queue}"}}'] == 0
+                assert found[f'task_queue_{what}_seconds_bucket{{le="+Inf",queue="{queue}"}}'] == 0
+
+    async def test_each_answer_that_the_api_may_give(self, world: World) -> None:
+        found = await from_zero(world)
+        paths = (await world.http.get("/openapi.json")).json()["paths"].values()
+        declared = {s for path in paths for o in path.values() for s in o["responses"]}
+        assert len(declared) > 10
+        for status in (declared | {"304", "307", "401", "404", "405", "413", "500"}) - {"200"}:
+            assert found[f'api:requests{{status="{status}"}}'] == 0
+        assert found['api:requests{status="200"}'] == 1  # the scrape before
+
+    async def test_each_route(self, world: World) -> None:
+        found = await from_zero(world)
+        name = "task_queue_api_request_seconds_count"
+        for path in ("/api/v1/tasks/{task_id}", "/ui/{asset}", "/openapi.json", "other"):
+            assert found[f'{name}{{route="{path}"}}'] == 0
+        await world.http.get("/ui")
+        await world.http.get(f"/api/v1/schedules/{'x' * 8}")
+        await world.http.get("/api/v1/tasks")
+        before, after = found.keys(), (await from_zero(world)).keys()
+        assert {line for line in after - before if line.startswith(name)} == set()
+
+    async def test_a_task_that_is_declared_later_and_a_queue_of_a_caller(
+        self, world: World
+    ) -> None:
+        await world.scheduler.declare(
+            [*POOLS, _ANY_QUEUE],
+            [*TYPES, TaskFunction(_late, "shop.late", TaskOptions(queue="late")).task_type()],
+        )
+        world.clock.advance(3)
+        await world.submit(queue="of-a-caller")
+        found = await from_zero(world)
+        late, own = 'queue="late",task="shop.late"', 'queue="of-a-caller",task="shop.collect"'
+        assert found[f'task_queue_tasks_total{{event="submitted",{late}}}'] == 0
+        assert found[f'task_queue_tasks_total{{event="submitted",{own}}}'] == 1
+        assert found[f'task_queue_tasks_total{{event="completed",{own}}}'] == 0
+        assert found['task_queue_processing_seconds_count{queue="of-a-caller"}'] == 0
+
+    async def test_only_a_hundred_queues_however_many_there_are(self, world: World) -> None:
+        await world.scheduler.declare([*POOLS, _ANY_QUEUE], TYPES)
+        tasks = [{"name": "shop.collect", "queue": f"q{n:03}"} for n in range(2 * MOST_QUEUES)]
+        await world.http.post("/api/v1/tasks/batch", json={"tasks": tasks})
+        found = await from_zero(world)
+        for name in ("task_queue_tasks_total", "task_queue_wait_seconds_count"):
+            queues = set(re.findall(rf'^{name}{{.*queue="([^"]*)"', "\n".join(found), re.MULTILINE))
+            assert MOST_QUEUES <= len(queues) <= MOST_QUEUES + 1, name
+
+
+_ANY_QUEUE = Pool("new", ("late", "*"), ("shop.late", "shop.collect"))
+
+
+def _late() -> None:
+    """Comes with a later release."""
 
 
 async def test_exemplars_lead_to_traces_in_openmetrics_only(world: World) -> None:

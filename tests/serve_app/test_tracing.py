@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import structlog
 
+from monitoring.firing_spans import FiringSpans
 from monitoring.logs import configure_logs
+from monitoring.spans import Spans
 from task_queue.core.status import Outcome
 from task_queue.core.task import Report, TaskError
 from task_queue.settings import TracingSettings
@@ -17,6 +19,7 @@ from tests.scheduler.hall import quiet
 from tests.serve_app.api_world import TASKS, Between, World
 from tests.serve_app.conftest import MakeWorld
 from tests.tracing.otlp_receiver import OtlpReceiver, SeenSpan, otlp_receiver
+from tests.until import until
 
 pytestmark = pytest.mark.anyio
 
@@ -152,6 +155,107 @@ async def test_of_a_flood_some_tasks_are_traced_whole_and_the_rest_counted(
     text = (await world.http.get("/metrics")).text
     assert 'task_queue_spans_total{outcome="thinned"} 7.0' in text
     assert 'task_queue_spans_total{outcome="dropped"} 0.0' in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "retries", "status"),
+    [
+        (Outcome.SUCCEEDED, 0, "COMPLETED"), (Outcome.FAILED, 1, "RETRYING"),
+        (Outcome.FAILED, 0, "FAILED"), (Outcome.TIMED_OUT, 0, "FAILED"),
+        (Outcome.DIED, 0, "RETRYING"), (Outcome.RELEASED, 0, "QUEUED"),
+        (Outcome.CANCELLED, 0, "CANCELLED"),
+    ],
+)  # fmt: skip
+async def test_each_outcome_is_told(
+    make_world: MakeWorld, receiver: OtlpReceiver, outcome: Outcome, retries: int, status: str
+) -> None:
+    world = await make_world(tracing=tracing(receiver))
+    await world.worker()
+    task_id = await submit(world, _TRACED, max_retries=retries)
+    (lease,) = await world.claim()
+    if outcome is Outcome.CANCELLED:
+        await world.http.post(f"{TASKS}/{task_id}/cancel")
+    error = None if outcome is Outcome.SUCCEEDED else TaskError("Oops", "it is so")
+    await world.report(Report(task_id, lease.attempt, outcome, 1.0, 0.5, error=error))
+    execute = receiver.one("task:execute")
+    assert execute.attributes["task.status"] == status
+    good = outcome is Outcome.SUCCEEDED
+    assert (execute.failed, execute.events) == (not good, () if good else ("exception",))
+
+
+class TestSchedules:
+    async def test_a_firing_is_the_root_of_a_trace_down_to_the_attempt(
+        self, make_world: MakeWorld, receiver: OtlpReceiver
+    ) -> None:
+        world = await make_world(tracing=tracing(receiver, sample_rate=1.0))
+        await world.worker()
+        await save_schedules(world, 1)
+        world.clock.advance(60)
+        world.scheduler.tick()
+        (lease,) = await world.claim()
+        begun = world.clock.now()
+        await world.report(Report(lease.task_id, lease.attempt, Outcome.SUCCEEDED, begun, 0.5))
+        execute = receiver.one("task:execute", task_id=lease.task_id)
+        fired = receiver.one("schedule:fire")
+        assert path(receiver, execute) == ["task:execute", "task:submit", "schedule:fire"]
+        assert fired.parent == ""
+        assert fired.attributes == {
+            "schedule.id": "s0", "schedule.runs": 1, "task.id": lease.task_id,
+            "task.name": "shop.collect", "queue.name": "default",
+        }  # fmt: skip
+        assert receiver.one("task:submit").attributes["task.priority"] == 5
+        assert receiver.one("task:wait").trace_id == fired.trace_id == execute.trace_id
+        # Saving the schedule is a request with a trace of its own.
+        assert fired.trace_id != receiver.one("api:endpoint").trace_id
+
+    async def test_each_has_a_trace_of_its_own_and_the_rate_decides(
+        self, make_world: MakeWorld, receiver: OtlpReceiver
+    ) -> None:
+        world = await make_world(tracing=tracing(receiver, sample_rate=0.25))
+        await save_schedules(world, 200)
+        world.clock.advance(60)
+        world.scheduler.tick()
+        tasks = world.store.load().tasks
+        traced = {t.spec.id: t.spec.traceparent for t in tasks if t.spec.traceparent is not None}
+        assert len(tasks) == 200
+        assert 20 <= len(traced) <= 85  # 50 expected, standard deviation 6
+        until(lambda: len(receiver.named("schedule:fire")) == len(traced), 10, "the spans")
+        fired = receiver.named("schedule:fire")
+        assert {span.attributes["task.id"] for span in fired} == traced.keys()
+        assert len({span.trace_id for span in fired}) == len(traced)
+        # Decided again, it is decided alike.
+        spans = Spans(tracing(receiver, sample_rate=0.25), "scheduler")
+        again = FiringSpans(spans, 1_000, world.clock)
+        for task in tasks:
+            assert again.begin(task.spec.id, world.clock.now()) == task.spec.traceparent
+        spans.close()
+
+    async def test_of_many_at_once_some_are_traced_whole(
+        self, make_world: MakeWorld, receiver: OtlpReceiver
+    ) -> None:
+        settings = tracing(receiver, sample_rate=1.0, tasks_per_second=3)
+        world = await make_world(tracing=settings)
+        await save_schedules(world, 10)
+        world.clock.advance(60)
+        world.scheduler.tick()
+        flags = [(t.spec.traceparent or "")[-2:] for t in world.store.load().tasks]
+        assert sorted(flags) == ["00"] * 7 + ["01"] * 3
+        until(lambda: len(receiver.named("task:submit")) == 3, 10, "the spans")
+        assert len(receiver.named("schedule:fire")) == 3
+
+    async def test_without_tracing_a_firing_has_no_trace(self, make_world: MakeWorld) -> None:
+        world = await make_world()
+        await save_schedules(world, 1)
+        world.clock.advance(60)
+        world.scheduler.tick()
+        assert [task.spec.traceparent for task in world.store.load().tasks] == [None]
+
+
+async def save_schedules(world: World, count: int) -> None:
+    for n in range(count):
+        schedule = {"id": f"s{n}", "interval_seconds": 60, "task": _COLLECT}
+        answer = await world.http.post("/api/v1/schedules", json=schedule)
+        assert answer.status_code == 201
 
 
 async def test_a_task_that_is_leased_in_the_turn_of_its_acceptance_has_its_wait(

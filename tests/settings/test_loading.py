@@ -15,7 +15,7 @@ def test_all_problems_are_listed_each_with_its_line(complaints: Any) -> None:
         "s.yaml:2: http.port: 0: give 1 or more",
         "s.yaml:3: http.prot: unknown; did you mean 'port'?",
         "s.yaml:7: pools.a.slot: unknown; did you mean 'slots'?",
-        "s.yaml:4: logging.level: 'loud': give 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
+        "s.yaml:4: logging.level: 'loud': give 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
     ]
 
 

@@ -137,7 +137,10 @@ REFUSED = [
     ("autoscaler: {backlog_per_worker: 0}", "autoscaler.backlog_per_worker: 0: give 1 or more"),
     ("autoscaler: {idle_seconds: 0}", "autoscaler.idle_seconds: 0: give a number above 0"),
     ("autoscaler: {max_pending_workers: 0}", "autoscaler.max_pending_workers: 0: give 1 or more"),
-    ("logging: {level: info}", "logging.level: 'info': give 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    (
+        "logging: {level: info}",
+        "logging.level: 'info': give 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
+    ),
     ("logging: {format: text}", "logging.format: 'text': give 'json' or 'console'"),
 ]
 

@@ -120,7 +120,7 @@ class Operators:
             """The incarnation that drains; empty if there is none."""
             wanted = WorkerStatusWanted(worker.worker_id, WorkerStatus.DRAINING)
             answer = await scheduler.request(wanted)
-            machine = scheduler._machine
+            machine = scheduler._turns._machine
             state = machine.workers.get(worker.worker_id) if machine is not None else None
             drains = state is not None and state.info.status is WorkerStatus.DRAINING
             return state.info.incarnation if state and drains and isinstance(answer, Done) else ""

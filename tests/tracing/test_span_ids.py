@@ -60,7 +60,7 @@ def test_what_a_process_told_an_earlier_scheduler_is_not_counted_again() -> None
 def test_of_processes_that_are_gone_not_all_are_remembered_but_their_sums_are() -> None:
     book = SpanBook(10.0)
     for number in range(20_000):
-        book.take(SpanReport(f"worker-{number}", 20.0, SpanCounts(exported=1)))
+        book.take(SpanReport(f"worker-{number}", 20.0 + number, SpanCounts(exported=1)))
         book.take(SpanReport("lives on", 20.0, SpanCounts(exported=number)))
     assert book.sums == SpanCounts(exported=20_000 + 19_999)
     assert len(book._last) <= 10_000
