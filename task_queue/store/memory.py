@@ -239,6 +239,18 @@ class MemoryStore:
                 found.append(task)
         return found
 
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        return query
+
+    def reach(self, query: TaskQuery, most: int) -> int:
+        floor = query.from_seq or 0
+        seqs = [
+            seq
+            for seq in sorted(self._rows, reverse=True)
+            if floor <= seq and (query.before_seq is None or seq < query.before_seq)
+        ]
+        return seqs[most] + 1 if len(seqs) > most else floor
+
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
         ended = sorted(
             ((t.finished_at, t.seq, t) for t in self._all() if t.finished_at is not None),

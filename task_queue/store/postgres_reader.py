@@ -22,7 +22,8 @@ from task_queue.store.postgres_query import COLUMNS, VIEWS, select, where
 from task_queue.store.postgres_text import parted, plain, stored
 from task_queue.store.protocol import Cursor
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
-from task_queue.store.submitted_range import with_seq_bounds
+from task_queue.store.reach import before_seq_of, reach_parts
+from task_queue.store.submitted_range import is_bounded, with_seq_bounds
 from task_queue.store.task_row import task_of
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
@@ -74,7 +75,7 @@ class PostgresReader:
         return [(attempt, plain(text)) for attempt, text in self._rows(sql, (seq,))]
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        statuses, condition, values = where(self._bounded(query))
+        statuses, condition, values = where(self.bounded(query))
         # The newest of each table first, so that none is sorted as a whole.
         ending = " ORDER BY seq DESC LIMIT %s"
         sql = select(statuses, condition, ending=ending)
@@ -84,8 +85,16 @@ class PostgresReader:
         )
         return [stored_task(row) for row in rows]
 
-    def _bounded(self, query: TaskQuery) -> TaskQuery:
-        if query.submitted_from is None and query.submitted_to is None:
+    def reach(self, query: TaskQuery, most: int) -> int:
+        statuses, _, _ = where(query)
+        parts = reach_parts(VIEWS, statuses, query, "%s")
+        sql = " UNION ALL ".join(f"({part})" for part in parts)
+        values = (query.from_seq or 0, before_seq_of(query), most) * len(parts)
+        ((seq,),) = self._rows(f"SELECT max(seq) FROM ({sql}) AS found", values)
+        return query.from_seq or 0 if seq is None else seq + 1
+
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        if is_bounded(query):
             return query
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
         return with_seq_bounds(query, last_seq, self._submitted_from_seq)

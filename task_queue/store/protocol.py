@@ -59,7 +59,15 @@ class Reader(Protocol):
         """(attempt, output) of a task's attempts, in order."""
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        """Matching tasks without their arguments, newest first."""
+        """Matching tasks without their arguments, newest first. It looks as far as it must."""
+
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        """The same question, with `from_seq` and `before_seq` as close as its times of submission
+        allow: finding them costs more than one page of a search."""
+
+    def reach(self, query: TaskQuery, most: int) -> int:
+        """A `from_seq`: between it and `before_seq` stand at most `most` tasks in each place where
+        a search looks, whatever else it asks of them. The query's own one if there are no more."""
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
         """Tasks that ended after the one at `cursor`, in the order of their endings."""

@@ -18,7 +18,8 @@ from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.protocol import Cursor, StoreError
 from task_queue.store.query import Pool, Tally, TaskQuery, Trends
-from task_queue.store.submitted_range import with_seq_bounds
+from task_queue.store.reach import before_seq_of, reach_parts
+from task_queue.store.submitted_range import is_bounded, with_seq_bounds
 from task_queue.store.task_row import FIXED, MOVING, task_of
 from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
@@ -91,14 +92,22 @@ class SqliteReader:
         return [(attempt, text) for attempt, text in self._rows(sql, (seq,))]
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        statuses, condition, values = where(self._bounded(query))
+        statuses, condition, values = where(self.bounded(query))
         sql = select(statuses, condition)
         parts = sql.count("?") // len(values) if values else 0
         rows = self._rows(f"{sql} ORDER BY seq DESC LIMIT ?", (*values * parts, limit))
         return [task_of(row) for row in rows]
 
-    def _bounded(self, query: TaskQuery) -> TaskQuery:
-        if query.submitted_from is None and query.submitted_to is None:
+    def reach(self, query: TaskQuery, most: int) -> int:
+        statuses, _, _ = where(query)
+        parts = reach_parts(_VIEWS, statuses, query, "?")
+        sql = " UNION ALL ".join(f"SELECT * FROM ({part})" for part in parts)
+        values = (query.from_seq or 0, before_seq_of(query), most) * len(parts)
+        ((seq,),) = self._rows(f"SELECT max(seq) FROM ({sql})", values)
+        return query.from_seq or 0 if seq is None else seq + 1
+
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        if is_bounded(query):
             return query
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
         return with_seq_bounds(query, last_seq, self._submitted_from_seq)

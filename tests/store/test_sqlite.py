@@ -267,6 +267,12 @@ _GUARDED: dict[str, Callable[[SqliteStore], Any]] = {
     "running": lambda s: s.search(TaskQuery(statuses=(Status.RUNNING,)), 9),
     "queued-in-a-queue": lambda s: s.search(TaskQuery(statuses=(Status.QUEUED,), queue="q"), 9),
     "page": lambda s: s.search(TaskQuery(before_seq=1), 9),
+    "part-of-failed": lambda s: s.search(
+        TaskQuery(statuses=(Status.FAILED,), from_seq=1, before_seq=9), 9
+    ),
+    "part-of-all": lambda s: s.search(TaskQuery(text="t", from_seq=1, before_seq=9), 9),
+    "reach": lambda s: s.reach(TaskQuery(before_seq=9), 9),
+    "reach-failed": lambda s: s.reach(TaskQuery(statuses=(Status.FAILED, Status.EXPIRED)), 9),
     "ended-after": lambda s: s.ended_after((1.0, 1), 9),
     "last-ended": lambda s: s.last_ended(),
     "trends": lambda s: s.trends(0.0, 1.0, 1.0),
