@@ -14,8 +14,8 @@ from task_queue.core.task import Task
 from task_queue.store.protocol import Reader
 from task_queue.store.query import TaskQuery
 
-SEARCH_SECONDS = 0.04  #: after which no further part is begun
-FIRST_PART, _LARGEST_PART = 4_000, 64_000  #: tasks to be looked at
+SEARCH_SECONDS = 0.03  #: after which no further part is begun
+FIRST_PART, _LARGEST_PART = 2_000, 64_000  #: tasks to be looked at
 _PART_SECONDS = 0.01  #: about so long a part may take
 
 

@@ -301,6 +301,10 @@ class Scheduler:
         self._ended -= pruned.tasks
         return pruned
 
+    def between_turns(self, question: Callable[[Store], T]) -> T:
+        """A word with the store that concerns no live task."""
+        return self._ask(question)
+
     def prune_workers(self, ended_before: float) -> int:
         """Forget workers that ended before a time."""
         return self._ask(lambda store: store.prune_workers(ended_before))

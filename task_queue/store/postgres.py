@@ -18,6 +18,7 @@ from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
+from task_queue.store.ended_sum import LEVELS, Sums
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.postgres_migrations import migrate
@@ -160,6 +161,25 @@ class PostgresStore(PostgresReader):
                         Column("bytea", [_encode(one) for one in described]),
                     ),
                 )
+
+    def keep_sums(self, sums: Sums, until: float) -> None:
+        with self._writing():
+            for key, part in sums.items():
+                self._connection.execute(
+                    "INSERT INTO ended_sums VALUES (%s, %s, %s) ON CONFLICT (seconds, number) "
+                    "DO UPDATE SET sum = excluded.sum",
+                    (*key, _encode(part)),
+                )
+            for level in LEVELS:
+                self._connection.execute(
+                    "DELETE FROM ended_sums WHERE seconds = %s AND number < %s",
+                    (level.seconds, level.first_kept(until)),
+                )
+            self._connection.execute(
+                "INSERT INTO meta VALUES ('summed_until', %s) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (int(until),),
+            )
 
     def count_ended(self) -> int:
         ((ended,),) = self._rows(

@@ -349,9 +349,10 @@ def test_epochs_grow(database: Database) -> None:
         lambda store: store.delete([1]),
         lambda store: store.prune(NOW + 1e9, NOW + 1e9, 0, 10),
         lambda store: store.prune_workers(NOW + 1e9),
+        lambda store: store.keep_sums({}, NOW),
         lambda store: store.declare([], []),
     ],
-    ids=["commit", "commit-other", "delete", "prune", "prune-workers", "declare"],
+    ids=["commit", "commit-other", "delete", "prune", "prune-workers", "keep-sums", "declare"],
 )
 def test_an_older_writer_is_refused_and_writes_nothing(
     database: Database, write: Callable[[Store], object]
