@@ -1,8 +1,8 @@
 """Adds up what ended, some seconds later and in batches so small that the queue is not held up.
 
-Trends then read sums of slices instead of every task. Nothing is written with a task for it, and at
-most a fortieth of the scheduler's time goes into it: when more ends than that can add up, trends
-read the rest task by task until this has caught up.
+Trends then read sums of slices instead of every task. Nothing is written with a task for it. A
+fortieth of the scheduler's time at most goes into it, a tenth when it is a minute behind: when more
+ends than that can add up, trends read the rest task by task until this has caught up.
 """
 
 import asyncio
@@ -20,8 +20,9 @@ T = TypeVar("T")
 SETTLE_SECONDS = 5.0
 _WANTED_SECONDS = 0.004  #: of one batch
 _SMALLEST_BATCH, _LARGEST_BATCH = 100, 5_000  #: tasks
-#: Between two batches, of what the last one took.
-_PAUSE = 40.0
+#: Between two batches, of what the last one took; and when this is far behind.
+_PAUSE, _PAUSE_BEHIND = 40.0, 9.0
+_BEHIND_SECONDS = 60.0
 _SHORTEST_PAUSE_SECONDS = 0.01
 
 
@@ -45,6 +46,7 @@ class TrendRoller:
         self._clock = clock
         self._sleep = sleep
         self._batch = _SMALLEST_BATCH
+        self._behind = 0.0  #: seconds
         self._slices: _OpenSlices | None = None
 
     async def roll(self) -> int:
@@ -62,7 +64,8 @@ class TrendRoller:
                 return tasks
             took = self._clock.monotonic() - began
             self._fit_batch(took)
-            await self._sleep(max(_SHORTEST_PAUSE_SECONDS, _PAUSE * took))
+            pause = _PAUSE_BEHIND if self._behind > _BEHIND_SECONDS else _PAUSE
+            await self._sleep(max(_SHORTEST_PAUSE_SECONDS, pause * took))
 
     def _step(self, store: Store) -> int:
         """Add up one batch. If it fails, what is not saved yet is begun anew."""
@@ -75,7 +78,7 @@ class TrendRoller:
         if len(ended) < self._batch:
             slices.close(until)
         slices.save(store)
-        self._slices = slices
+        self._slices, self._behind = slices, until - slices.until
         return len(ended)
 
     def _fit_batch(self, took: float) -> None:
@@ -91,10 +94,10 @@ class _OpenSlices:
     def __init__(self, store: Store, now: float) -> None:
         """Go on where the store's sums end, or with the oldest task that trends can show."""
         saved_until = store.summed_until()
-        self._until = max(saved_until, float(LEVELS[-1].first_kept(now) * LEVELS[-1].seconds))
-        self.cursor = (self._until, -1)
+        self.until = max(saved_until, float(LEVELS[-1].first_kept(now) * LEVELS[-1].seconds))
+        self.cursor = (self.until, -1)
         self._open = [EndedSum() for _ in LEVELS]
-        self._numbers = [int(self._until // level.seconds) for level in LEVELS]
+        self._numbers = [int(self.until // level.seconds) for level in LEVELS]
         self._closed: dict[tuple[int, int], EndedSum] = {}
         for index in range(1, len(LEVELS)):
             below = LEVELS[index - 1].seconds
@@ -113,9 +116,9 @@ class _OpenSlices:
 
     def close(self, until: float) -> None:
         """All that ended before `until` was added."""
-        if until <= self._until:
+        if until <= self.until:
             return
-        self._until = until
+        self.until = until
         for index, level in enumerate(LEVELS):
             number = int(until // level.seconds)
             if number == self._numbers[index]:
@@ -130,5 +133,5 @@ class _OpenSlices:
     def save(self, store: Store) -> None:
         """Save what is over, if there is any."""
         if self._closed:
-            store.keep_sums(self._closed, self._until)
+            store.keep_sums(self._closed, self.until)
             self._closed = {}
