@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from serve_app import bounded_search
 from tests.serve_app.api_world import World
 
 pytestmark = pytest.mark.anyio
@@ -77,3 +78,20 @@ async def test_a_failed_task_shows_its_error_as_text(world: World, tmp_path: Pat
     assert "OSError" in dead and "no such file" in dead
     assert "&lt;img src=x onerror=alert(1)&gt;" in dead
     assert "attempt failed" in panel and task_id in panel
+
+
+async def test_a_long_search_goes_on_by_itself_to_the_task_that_matches(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_search, "SEARCH_SECONDS", 0.0)
+    monkeypatch.setattr(bounded_search, "FIRST_PART", 2)
+    rare = await world.submit("shop.thumbnail", args=["rare.png"], tags=["rare"])
+    for _ in range(9):
+        await world.submit("shop.collect")
+    async with served(world) as url:
+        text = await read(f"{url}/ui#tasks?q=rare", tmp_path)
+    assert "shop.thumbnail" in text and rare[-4:] in text
+    assert (
+        "shop.collect" not in text.partition("Tasks, newest first")[2].partition("Search again")[0]
+    )
+    assert re.search(r"Page 1, as of [0-9-]+ [0-9:]+ UTC", text)
