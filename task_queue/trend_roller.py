@@ -125,6 +125,7 @@ class _OpenSlices:
                 break
             over = self._open[index]
             if over != EndedSum():
+                over.merge_failures()
                 self._closed[level.seconds, self._numbers[index]] = over
                 if index + 1 < len(LEVELS):
                     self._open[index + 1].add(over)

@@ -64,7 +64,7 @@ class EndedSum(Struct, array_like=True):
     other: int = 0  #: cancelled and expired
     waits: Sketch = field(default_factory=dict)  #: submission to start, of completed tasks
     runs: Sketch = field(default_factory=dict)  #: start to end
-    failures: list[FailurePattern] = field(default_factory=list)  #: most frequent first
+    failures: list[FailurePattern] = field(default_factory=list)  #: may have several of one kind
 
     def add(self, other: "EndedSum") -> None:
         """Add the sum of another slice."""
@@ -73,8 +73,13 @@ class EndedSum(Struct, array_like=True):
         self.other += other.other
         add_sketch(self.waits, other.waits)
         add_sketch(self.runs, other.runs)
-        if other.failures:
-            self.failures = most_frequent([*self.failures, *other.failures])[:MOST_PATTERNS]
+        self.failures = [*self.failures, *other.failures]
+        if len(self.failures) > 4 * MOST_PATTERNS:
+            self.merge_failures()
+
+    def merge_failures(self) -> None:
+        """Make one of those that are of the same kind, and leave out the rarest."""
+        self.failures = most_frequent(self.failures)[:MOST_PATTERNS]
 
 
 #: By (seconds, number): slice `number` of a level begins `number * seconds` after the epoch.
@@ -105,14 +110,16 @@ def sum_of_ended(tasks: Iterable[EndedTask]) -> EndedSum:
 
 def most_frequent(patterns: Iterable[FailurePattern]) -> list[FailurePattern]:
     """One pattern for each task and type of error, whatever the slices; most frequent first."""
-    sums: dict[tuple[str, str], FailurePattern] = {}
+    lasts: dict[tuple[str, str], FailurePattern] = {}
+    counts: dict[tuple[str, str], int] = {}
     for pattern in patterns:
         key = pattern.name, pattern.error_type
-        other = sums.get(key, pattern)
-        last = max(other, pattern, key=lambda p: p.last_at)
-        count = pattern.count if other is pattern else other.count + pattern.count
-        sums[key] = msgspec.structs.replace(last, count=count)
-    return sorted(sums.values(), key=lambda p: (-p.count, p.name, p.error_type))
+        last = lasts.get(key)
+        if last is None or pattern.last_at > last.last_at:
+            lasts[key] = pattern
+        counts[key] = counts.get(key, 0) + pattern.count
+    sums = [msgspec.structs.replace(last, count=counts[key]) for key, last in lasts.items()]
+    return sorted(sums, key=lambda p: (-p.count, p.name, p.error_type))
 
 
 def _pattern(task: EndedTask) -> FailurePattern:

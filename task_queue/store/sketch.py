@@ -1,7 +1,7 @@
-"""Percentiles of values that are not kept: counts by size, each size 2 % above the one before.
+"""Percentiles of values that are not kept: counts by size, each size 4 % above the one before.
 
 Two sketches add up to the sketch of all their values, whoever counted what. A percentile is at most
-1 % off. What is below a microsecond counts as zero.
+2 % off. What is below a microsecond counts as zero.
 """
 
 import math
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 #: Size to how many values have it. The values of size n are between GROWTH**(n-1) and GROWTH**n.
 Sketch = dict[int, int]
 
-ERROR = 0.01  #: a percentile is at most this share of itself off
+ERROR = 0.02  #: a percentile is at most this share of itself off
 _GROWTH = (1 + ERROR) / (1 - ERROR)
 _SIZES_PER_E = 1 / math.log(_GROWTH)
 _SMALLEST = 1e-6
