@@ -73,9 +73,9 @@ export class TaskList {
       const page = await searchTasks({ ...question, limit, cursor: found.next });
       if (asked !== this.asked) return;
       found = withPage(found, page);
+      this.long = found.answers > 1 || !found.isOver ? found : null;
+      this.#show(found);
     } while (!found.isOver && performance.now() < end);
-    this.long = found.answers > 1 || !found.isOver ? found : null;
-    this.#show(found);
     if (!found.isOver) actionEvents.dispatchEvent(new Event("done")); // another turn, at once
   }
 
