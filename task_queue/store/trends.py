@@ -6,19 +6,15 @@ lengths: of buckets that are not made of these, every task is read.
 """
 
 import math
+from collections.abc import Iterator
 from itertools import groupby
 
-from task_queue.store.ended_sum import (
-    LEVELS,
-    EndedSum,
-    most_frequent,
-    sum_of_ended,
-)
+from task_queue.store.ended_sum import LEVELS, EndedSum, EndedTask, most_frequent, sum_of_ended
 from task_queue.store.protocol import Reader
 from task_queue.store.query import Bucket, Trends
 from task_queue.store.sketch import percentile
 
-_ALL = 2**62
+_PAGE = 10_000  #: ended tasks that are in memory at one time
 _MOST_PATTERNS = 50
 
 
@@ -40,12 +36,19 @@ def read_trends(reader: Reader, since: float, until: float, bucket_seconds: floa
         for number, part in reader.sums(seconds, first, beyond).items():
             sums[bucket_at(number * seconds)].add(part)
         place = max(place, float(beyond * seconds))
-    ended = reader.ended((place, -1), until, _ALL)
-    for bucket, tasks in groupby(ended, key=lambda task: bucket_at(task.finished_at)):
-        sums[bucket].add(sum_of_ended(tasks))
+    for page in _pages(reader, place, until):
+        for bucket, tasks in groupby(page, key=lambda task: bucket_at(task.finished_at)):
+            sums[bucket].add(sum_of_ended(tasks))
     failures = most_frequent(pattern for part in sums for pattern in part.failures)
     buckets = [_bucket(since + i * bucket_seconds, part) for i, part in enumerate(sums)]
     return Trends(buckets, failures[:_MOST_PATTERNS])
+
+
+def _pages(reader: Reader, since: float, until: float) -> Iterator[list[EndedTask]]:
+    cursor = since, -1
+    while page := reader.ended(cursor, until, _PAGE):
+        yield page
+        cursor = page[-1].finished_at, page[-1].seq
 
 
 def _bucket(start: float, part: EndedSum) -> Bucket:

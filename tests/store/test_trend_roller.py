@@ -9,6 +9,7 @@ import pytest
 
 from task_queue.core.status import Status
 from task_queue.core.task import Task, TaskError
+from task_queue.store import trends as trends_module
 from task_queue.store.ended_sum import LEVELS, EndedSum, EndedTask, Sums
 from task_queue.store.memory import MemoryStore
 from task_queue.store.protocol import Cursor, Store, StoreError
@@ -91,6 +92,15 @@ def test_trends_are_the_same_whether_added_up_or_not(store: Store) -> None:
         assert _all_trends(store) == one_by_one
     assert store.summed_until() >= _END
     assert _roll(store, _END + 90) == 0
+
+
+def test_tasks_that_are_not_added_up_are_read_page_by_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.commit(inserted(*_tasks(300)))
+    one_by_one = _all_trends(store)
+    monkeypatch.setattr(trends_module, "_PAGE", 7)
+    assert _all_trends(store) == one_by_one
 
 
 def test_what_is_added_up_needs_no_tasks(store: Store) -> None:
