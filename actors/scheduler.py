@@ -43,9 +43,11 @@ from task_queue.store import open_store
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.scheduler_listener import SchedulerListener
 from task_queue.tracing.span_book import SpanBook
+from task_queue.trend_roller import TrendRoller
 
 _NODE_SECONDS = 1.0  #: that figures of this machine are good for
 _START_SECONDS = 1.0  #: that a caller's question where to connect may wait for the store
+_ROLL_SECONDS, _ROLL_AGAIN_SECONDS = 5.0, 60.0  #: between two; after one that failed
 OnTurn = Callable[[Effects, float], None]
 _ALL_ADDRESSES = ("0.0.0.0", "::")
 
@@ -112,7 +114,7 @@ class SchedulerLife:
         self._log = get_logger("scheduler")
         self._clock: Clock = SystemClock()
         self._retention = settings.retention
-        self._pruning: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
         self._nodes = NodeBook()
         self._own_node_at = -_NODE_SECONDS
         self._span_book = SpanBook(self._clock.now())
@@ -144,11 +146,14 @@ class SchedulerLife:
     def start(self) -> None:
         self.scheduler.start()
         self._listener.start()
-        self._pruning = asyncio.get_running_loop().create_task(self._prune_for_ever())
+        loop = asyncio.get_running_loop()
+        self._chores = [
+            loop.create_task(chore()) for chore in (self._prune_for_ever, self._roll_for_ever)
+        ]
 
     async def stop(self) -> None:
-        if self._pruning is not None:
-            self._pruning.cancel()
+        for chore in self._chores:
+            chore.cancel()
         self.scheduler.stop()
         self._close_streams()
         if self._closing is not None:
@@ -208,6 +213,20 @@ class SchedulerLife:
             else:
                 if any(pruned):
                     self._log.info("pruned", tasks=pruned.tasks, results=pruned.results)
+
+    async def _roll_for_ever(self) -> None:
+        await self.scheduler.started()
+        roller = TrendRoller(self.scheduler, self._clock)
+        pause = _ROLL_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await roller.roll()
+            except SchedulerUnavailable as error:
+                self._log.warning("trends_postponed", reason=str(error))
+                pause = _ROLL_AGAIN_SECONDS
+            else:
+                pause = _ROLL_SECONDS
 
     def _on_trouble(self, what: str, error: BaseException) -> None:
         self._log.error("scheduler_trouble", what=what, error=repr(error))

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from task_queue.store.protocol import Reader
 from task_queue.store.query import Tally, TaskQuery
+from task_queue.store.trends import read_trends
 
 WINDOWS_SECONDS = (60.0, 300.0)
 _TOLERANCE = 1.5  #: a note this much older than the window still stands for it
@@ -128,7 +129,7 @@ def read_recent(reader: Reader, now: float) -> list[Recent]:
     """What the store says about each window. The cost grows with what ended in the longest."""
     longest, step = WINDOWS_SECONDS[-1], WINDOWS_SECONDS[0]
     # Up to a moment after now: what ended in this very instant has happened too.
-    buckets = reader.trends(now - longest, now + step, step).buckets
+    buckets = read_trends(reader, now - longest, now + step, step).buckets
     recents = []
     for window in WINDOWS_SECONDS:
         inside = [b for b in buckets if b.start > now - window - step / 2]  # starts are rounded

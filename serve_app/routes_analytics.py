@@ -17,13 +17,13 @@ from serve_app.operation import Operation
 from serve_app.queue_views import by_band, queue_states
 from serve_app.rate_book import RateBook, Rates, Recent, Totals, read_recent, totals_of
 from serve_app.reading_cache import ReadingCache
-from serve_app.trend_book import TrendBook
 from task_queue.clock import to_rfc3339
 from task_queue.core.status import WorkerStatus
 from task_queue.core.worker import WorkerInfo
 from task_queue.scheduler_api import SchedulerReading
 from task_queue.store.protocol import Reader
 from task_queue.store.query import Trends
+from task_queue.store.trends import read_trends
 
 _MINUTE, _FIVE_MINUTES = 60.0, 300.0
 _TRENDS_SECONDS = 2.0
@@ -50,10 +50,6 @@ class AnalyticsRoutes:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._book = RateBook()
-        self._trend_books = {
-            window: TrendBook(step, round(seconds / step), context.clock)
-            for window, (seconds, step) in _WINDOWS.items()
-        }
         self._trends = {
             window: ReadingCache(partial(self._read_trends, window), _TRENDS_SECONDS, context.clock)
             for window in _WINDOWS
@@ -126,13 +122,10 @@ class AnalyticsRoutes:
 
     async def _read_trends(self, window: str) -> TrendsAnswer:
         seconds, step = _WINDOWS[window]
-        trends = await self._trend_books[window].read(self._read_slice)
-        since = trends.buckets[0].start
-        return _trends_answer(window, since, since + seconds, step, trends)
-
-    async def _read_slice(self, since: float, until: float) -> Trends:
-        seconds = until - since
-        return await self._context.readers.scan(lambda r: r.trends(since, until, seconds))
+        until = (self._context.clock.now() // step + 1) * step  # the end of the slice that is now
+        since = until - seconds
+        trends = await self._context.readers.scan(lambda r: read_trends(r, since, until, step))
+        return _trends_answer(window, since, until, step, trends)
 
 
 def worker_counts(reading: SchedulerReading, lost: list[WorkerInfo]) -> shapes.WorkerCounts:

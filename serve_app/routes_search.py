@@ -9,10 +9,12 @@ from fastapi import Request, Response
 from serve_app import examples
 from serve_app.answers import json_answer
 from serve_app.api_context import ApiContext
+from serve_app.bounded_search import bounded_search
 from serve_app.decoding import decode_query
 from serve_app.operation import Operation
 from serve_app.page_cursor import cursor_of
 from serve_app.task_filters import ListQuery, SearchQuery, list_question
+from task_queue.clock import Clock, to_rfc3339
 from task_queue.store.protocol import Reader
 from task_queue.store.query import TaskQuery
 from task_queue.wire import TaskPage, task_view
@@ -50,12 +52,15 @@ class SearchRoutes:
         question = list_question(query)
         if question is None:
             return json_answer(TaskPage([], None))
-        page = await self._context.readers.scan(partial(_read_page, question, query.limit))
-        return json_answer(page)
+        context = self._context
+        ask = partial(_read_page, question, query.limit, context.clock)
+        return json_answer(await context.readers.scan(ask))
 
 
-def _read_page(question: TaskQuery, limit: int, reader: Reader) -> TaskPage:
-    tasks = reader.search(question, limit + 1)
-    more = len(tasks) > limit
-    tasks = tasks[:limit]
-    return TaskPage([task_view(task) for task in tasks], cursor_of(tasks[-1].seq) if more else None)
+def _read_page(question: TaskQuery, limit: int, clock: Clock, reader: Reader) -> TaskPage:
+    tasks, next_seq, until = bounded_search(reader, question, limit, clock)
+    return TaskPage(
+        [task_view(task) for task in tasks],
+        None if next_seq is None else cursor_of(next_seq),
+        None if until is None else to_rfc3339(until),
+    )

@@ -4,8 +4,9 @@ Each call becomes an event for the turn loop, a look at the store, or both.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from task_queue.core.effects import Accepted, Answer, Counted, Effects, Grant, Moved, Refused
 from task_queue.core.events import (
@@ -32,6 +33,8 @@ from task_queue.store.protocol import Pruned, Store
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskType
 from task_queue.turn_loop import TurnLoop
+
+T = TypeVar("T")
 
 _PURGE_BATCH = 1_000
 _REPLAYABLE = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
@@ -210,6 +213,11 @@ class Scheduler:
         pruned = self._turns.ask(lambda store: store.prune(now, ended_before, surplus, limit))
         self._ended -= pruned.tasks
         return pruned
+
+    async def between_turns(self, question: Callable[[Store], T]) -> T:
+        """A word with the store that concerns no live task."""
+        await self._turns.settled()
+        return self._turns.ask(question)
 
     async def prune_workers(self, ended_before: float) -> int:
         """Forget workers that ended before a time."""

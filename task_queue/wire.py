@@ -85,8 +85,13 @@ class TaskView(Struct):
 
 
 class TaskPage(Struct):
+    """Newest first. A page may be short, or empty, before the end of the list: a search that must
+    look at very many tasks answers after some 50 ms. Go on until `next_cursor` is null."""
+
     tasks: list[TaskView]
     next_cursor: str | None
+    #: If the time was up: what was submitted after it was looked at, the next page looks further.
+    searched_until: str | None = None
 
 
 class ResultView(Struct, omit_defaults=True):

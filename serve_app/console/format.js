@@ -76,6 +76,9 @@ export function absolute(text) {
   return `${text.replace("T", " ").replace("Z", " UTC")}\n${local}`;
 }
 
+/** A time to the second, in UTC. */
+export const timeText = (text) => `${text.slice(0, 19).replace("T", " ")} UTC`;
+
 /** The time of day in UTC, to the millisecond. */
 export const timeOfDay = (text) => text.slice(11, 23);
 

@@ -6,6 +6,7 @@ as the durable stores.
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from itertools import islice
 
 import msgspec
 
@@ -16,9 +17,9 @@ from task_queue.core.schedule import Schedule
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
+from task_queue.store.ended_sum import LEVELS, EndedSum, EndedTask, Sums
 from task_queue.store.protocol import KEPT_REQUESTS, Cursor, Pruned, StaleEpoch, StoreError
-from task_queue.store.query import Pool, Tally, TaskQuery, Trends
-from task_queue.store.trends import EndedTask, trends_of
+from task_queue.store.query import Pool, Tally, TaskQuery
 from task_queue.tasks import TaskType
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -42,7 +43,8 @@ class MemoryStore:
         self._pools: list[Pool] = []
         self._types: dict[str, TaskType] = {}
         self._paged_out: set[tuple[str, int, int]] = set()  #: (queue, priority, seq)
-        self._meta = {"epoch": 0, "next_seq": 1}
+        self._sums: dict[tuple[int, int], bytes] = {}  #: (seconds, number) to the encoded sum
+        self._meta = {"epoch": 0, "next_seq": 1, "summed_until": 0}
         self._epoch = 0  #: of this connection; the newest one is in _meta
         #: Called at the start of every commit; a test raises StoreError from it.
         self.before_commit: Callable[[], None] = lambda: None
@@ -188,6 +190,15 @@ class MemoryStore:
         self._pools[:] = sorted(pools, key=lambda pool: pool.name)
         self._types.update({t.name: t for t in task_types})
 
+    def keep_sums(self, sums: Sums, until: float) -> None:
+        self._refuse_if_stale()
+        self._sums.update({key: _encode(part) for key, part in sums.items()})
+        oldest = {level.seconds: level.first_kept(until) for level in LEVELS}
+        for seconds, number in list(self._sums):
+            if number < oldest[seconds]:
+                del self._sums[seconds, number]
+        self._meta["summed_until"] = int(until)
+
     def answered(self, request_id: str) -> int | None:
         return self._requests.get(request_id)
 
@@ -242,6 +253,18 @@ class MemoryStore:
                 found.append(task)
         return found
 
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        return query
+
+    def reach(self, query: TaskQuery, most: int) -> int:
+        floor = query.from_seq or 0
+        seqs = [
+            seq
+            for seq in sorted(self._rows, reverse=True)
+            if floor <= seq and (query.before_seq is None or seq < query.before_seq)
+        ]
+        return seqs[most] + 1 if len(seqs) > most else floor
+
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
         ended = sorted(
             ((t.finished_at, t.seq, t) for t in self._all() if t.finished_at is not None),
@@ -256,9 +279,21 @@ class MemoryStore:
     def tallies(self) -> list[Tally]:
         return [Tally(*key, count) for key, count in sorted(self._tallies.items())]
 
-    def trends(self, since: float, until: float, bucket_seconds: float) -> Trends:
-        ended = [EndedTask.of(t) for t in self._all() if since <= (t.finished_at or -1.0) < until]
-        return trends_of(ended, since, until, bucket_seconds)
+    def ended(self, after: Cursor, until: float, limit: int) -> list[EndedTask]:
+        ended = sorted(
+            (EndedTask.of(t) for t in self._all() if t.finished_at is not None),
+            key=lambda task: (task.finished_at, task.seq),
+        )
+        wanted = (t for t in ended if after < (t.finished_at, t.seq) and t.finished_at < until)
+        return list(islice(wanted, limit))
+
+    def sums(self, seconds: int, first: int, beyond: int) -> dict[int, EndedSum]:
+        kept = ((n, raw) for (s, n), raw in self._sums.items() if s == seconds)
+        decode = msgspec.msgpack.Decoder(EndedSum).decode
+        return {n: decode(raw) for n, raw in sorted(kept) if first <= n < beyond}
+
+    def summed_until(self) -> float:
+        return float(self._meta["summed_until"])
 
     def workers(self) -> list[WorkerInfo]:
         rows = sorted(self._workers.items())

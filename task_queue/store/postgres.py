@@ -18,6 +18,7 @@ from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
+from task_queue.store.ended_sum import LEVELS, Sums
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.postgres_migrations import migrate
@@ -159,6 +160,35 @@ class PostgresStore(PostgresReader):
             )
             names = Column("text", [stored(one.name) for one in described])
             statements.append((sql, (names, Column("bytea", [_encode(one) for one in described]))))
+        self._write(statements)
+
+    def keep_sums(self, sums: Sums, until: float) -> None:
+        kept = (
+            Column("integer", [seconds for seconds, _ in sums]),
+            Column("bigint", [number for _, number in sums]),
+            Column("bytea", [_encode(part) for part in sums.values()]),
+        )
+        statements: list[Statement] = [
+            (
+                "INSERT INTO ended_sums SELECT unnest(%s), unnest(%s), unnest(%s) "
+                "ON CONFLICT (seconds, number) DO UPDATE SET sum = excluded.sum",
+                kept,
+            )
+        ]
+        statements += [
+            (
+                "DELETE FROM ended_sums WHERE seconds = %s AND number < %s",
+                (level.seconds, level.first_kept(until)),
+            )
+            for level in LEVELS
+        ]
+        statements.append(
+            (
+                "INSERT INTO meta VALUES ('summed_until', %s) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (int(until),),
+            )
+        )
         self._write(statements)
 
     def count_ended(self) -> int:

@@ -27,6 +27,8 @@ _SESSION = (
     "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; "
     "SET client_encoding = 'UTF8'; SET statement_timeout = '60s'"
 )
+# The default is for disks that turn: it has a search read whole tables instead of looking rows up.
+_READING = "SET default_transaction_read_only = on; SET random_page_cost = 1.1"
 
 
 def connect(url: str, application: str, *, read_only: bool) -> psycopg.Connection:
@@ -48,7 +50,7 @@ def connect(url: str, application: str, *, read_only: bool) -> psycopg.Connectio
             connection.adapters.register_dumper(Column, ColumnDumper)
             connection.execute(_SESSION)
             if read_only:
-                connection.execute("SET default_transaction_read_only = on")
+                connection.execute(_READING)
         except BaseException:  # a server that goes away just now
             connection.close()
             raise

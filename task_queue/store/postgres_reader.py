@@ -13,22 +13,35 @@ import psycopg
 
 from task_queue.core.effects import TimelineEvent
 from task_queue.core.schedule import Schedule
-from task_queue.core.status import Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
+from task_queue.store.ended_sum import EndedSum, EndedTask
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import connect, errors
-from task_queue.store.postgres_query import COLUMNS, VIEWS, select, where
+from task_queue.store.postgres_query import COLUMNS, VIEWS, search, select, where
 from task_queue.store.postgres_text import parted, plain, stored
 from task_queue.store.protocol import Cursor
-from task_queue.store.query import Pool, Tally, TaskQuery, Trends
-from task_queue.store.submitted_range import with_seq_bounds
+from task_queue.store.query import Pool, Tally, TaskQuery
+from task_queue.store.reach import before_seq_of, reach_parts
+from task_queue.store.submitted_range import is_bounded, with_seq_bounds
 from task_queue.store.task_row import task_of
-from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
 
 _ENDED = ("states", "completed")
 _TAGS = 7  #: where the tags stand in a row
+
+_ENDED_ORDER = "ORDER BY finished_at, seq LIMIT %s"
+_ENDED_PAGE = (
+    "SELECT * FROM ((SELECT finished_at, seq, status, submitted_at, started_at, "
+    "CASE status WHEN 'COMPLETED' THEN '' ELSE id END, "
+    "CASE status WHEN 'COMPLETED' THEN '' ELSE name END, "
+    "coalesce(error_type, ''), coalesce(error_message, '') FROM settled_tasks WHERE "
+    "finished_at IS NOT NULL AND (finished_at, seq) > (%s, %s) AND finished_at < %s "
+    f"{_ENDED_ORDER}) UNION ALL "
+    "(SELECT finished_at, seq, 'COMPLETED', submitted_at, started_at, '', '', '', '' "
+    "FROM completed_tasks WHERE (finished_at, seq) > (%s, %s) AND finished_at < %s "
+    f"{_ENDED_ORDER})) AS found {_ENDED_ORDER}"
+)
 
 T = TypeVar("T")
 
@@ -74,18 +87,19 @@ class PostgresReader:
         return [(attempt, plain(text)) for attempt, text in self._rows(sql, (seq,))]
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        statuses, condition, values = where(self._bounded(query))
-        # The newest of each table first, so that none is sorted as a whole.
-        ending = " ORDER BY seq DESC LIMIT %s"
-        sql = select(statuses, condition, ending=ending)
-        parts = sql.count(ending)
-        rows = self._rows(
-            f"SELECT * FROM ({sql}) AS found {ending}", (*(*values, limit) * parts, limit)
-        )
-        return [stored_task(row) for row in rows]
+        sql, values = search(self.bounded(query), limit)
+        return [stored_task(row) for row in self._rows(sql, tuple(values))]
 
-    def _bounded(self, query: TaskQuery) -> TaskQuery:
-        if query.submitted_from is None and query.submitted_to is None:
+    def reach(self, query: TaskQuery, most: int) -> int:
+        statuses, _, _ = where(query)
+        parts = reach_parts(VIEWS, statuses, query, "%s")
+        sql = " UNION ALL ".join(f"({part})" for part in parts)
+        values = (query.from_seq or 0, before_seq_of(query), most) * len(parts)
+        ((seq,),) = self._rows(f"SELECT max(seq) FROM ({sql}) AS found", values)
+        return query.from_seq or 0 if seq is None else seq + 1
+
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        if is_bounded(query):
             return query
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
         return with_seq_bounds(query, last_seq, self._submitted_from_seq)
@@ -120,22 +134,20 @@ class PostgresReader:
             Tally(*r) for r in sorted((plain(q), plain(n), k, count) for q, n, k, count in rows)
         ]
 
-    def trends(self, since: float, until: float, bucket_seconds: float) -> Trends:
-        sql = " UNION ALL ".join(
-            "SELECT id, name, status, submitted_at, started_at, finished_at, error_type, "
-            f"error_message FROM {view}_tasks WHERE finished_at >= %s AND finished_at < %s"
-            for view in ("settled", "completed")
+    def ended(self, after: Cursor, until: float, limit: int) -> list[EndedTask]:
+        rows = self._rows(_ENDED_PAGE, (*(*after, until, limit) * 2, limit))
+        return [EndedTask(*row[:5], *map(plain, row[5:])) for row in rows]
+
+    def sums(self, seconds: int, first: int, beyond: int) -> dict[int, EndedSum]:
+        sql = (
+            "SELECT number, sum FROM ended_sums WHERE seconds = %s AND number >= %s AND number < %s"
         )
-        ended = (
-            EndedTask(
-                i, plain(name), Status(status), submitted, started, finished, plain(kind or ""),
-                plain(text or ""),
-            )
-            for i, name, status, submitted, started, finished, kind, text in self._rows(
-                sql, (since, until, since, until)
-            )
-        )  # fmt: skip
-        return trends_of(ended, since, until, bucket_seconds)
+        decode = msgspec.msgpack.Decoder(EndedSum).decode
+        return {number: decode(raw) for number, raw in self._rows(sql, (seconds, first, beyond))}
+
+    def summed_until(self) -> float:
+        rows = self._rows("SELECT value FROM meta WHERE key = 'summed_until'")
+        return float(rows[0][0]) if rows else 0.0
 
     def workers(self) -> list[WorkerInfo]:
         workers = self._decoded("SELECT info FROM workers", WorkerInfo)

@@ -18,7 +18,8 @@ from task_queue.core.schedule import Schedule
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.errors import TaskQueueError
-from task_queue.store.query import Pool, Tally, TaskQuery, Trends
+from task_queue.store.ended_sum import EndedSum, EndedTask, Sums
+from task_queue.store.query import Pool, Tally, TaskQuery
 from task_queue.tasks import TaskType
 
 #: Calls whose answers are kept: they are repeated within seconds, if at all.
@@ -61,7 +62,15 @@ class Reader(Protocol):
         """(attempt, output) of a task's attempts, in order."""
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        """Matching tasks without their arguments, newest first."""
+        """Matching tasks without their arguments, newest first. It looks as far as it must."""
+
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        """The same question, with `from_seq` and `before_seq` as close as its times of submission
+        allow: finding them costs more than one page of a search."""
+
+    def reach(self, query: TaskQuery, most: int) -> int:
+        """A `from_seq`: between it and `before_seq` stand at most `most` tasks in each place where
+        a search looks, whatever else it asks of them. The query's own one if there are no more."""
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
         """Tasks that ended after the one at `cursor`, in the order of their endings."""
@@ -71,7 +80,15 @@ class Reader(Protocol):
 
     def tallies(self) -> list[Tally]: ...
 
-    def trends(self, since: float, until: float, bucket_seconds: float) -> Trends: ...
+    def ended(self, after: Cursor, until: float, limit: int) -> list[EndedTask]:
+        """The same tasks, as far as sums need them, that ended before `until`."""
+
+    def sums(self, seconds: int, first: int, beyond: int) -> dict[int, EndedSum]:
+        """What was kept of the slices of one level, by number, from one to before another. A slice
+        that is not there had no ending, if it is over at `summed_until` and is still kept."""
+
+    def summed_until(self) -> float:
+        """All that ended before this time is in sums."""
 
     def workers(self) -> list[WorkerInfo]:
         """The newest incarnation of every worker ever registered, ended ones included."""
@@ -146,6 +163,10 @@ class Store(Reader, Protocol):
 
     def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         """Replace the catalogue of pools, and add or replace task types."""
+
+    def keep_sums(self, sums: Sums, until: float) -> None:
+        """Save sums of slices, replacing those that are there, and that they reach up to `until`, a
+        multiple of the shortest slice; forget those that are kept no longer."""
 
     def count_ended(self) -> int:
         """How many tasks are over. It looks at each: for a start, not for every turn."""

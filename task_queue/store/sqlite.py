@@ -22,6 +22,7 @@ from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
+from task_queue.store.ended_sum import LEVELS, Sums
 from task_queue.store.placement import NO_RESULT, placement_of
 from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StaleEpoch, StoreError
 from task_queue.store.query import Pool
@@ -174,6 +175,21 @@ class SqliteStore(SqliteReader):
             self._many(
                 "INSERT OR REPLACE INTO task_types VALUES (?, ?)",
                 ((t.name, _encode(t)) for t in task_types),
+            )
+
+    def keep_sums(self, sums: Sums, until: float) -> None:
+        with self._errors(), self._transaction():
+            self._refuse_if_stale()
+            self._many(
+                "INSERT OR REPLACE INTO ended_sums VALUES (?, ?, ?)",
+                ((*key, _encode(part)) for key, part in sums.items()),
+            )
+            self._many(
+                "DELETE FROM ended_sums WHERE seconds = ? AND number < ?",
+                ((level.seconds, level.first_kept(until)) for level in LEVELS),
+            )
+            self._connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('summed_until', ?)", (int(until),)
             )
 
     def count_ended(self) -> int:

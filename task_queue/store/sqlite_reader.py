@@ -16,11 +16,12 @@ from task_queue.core.schedule import Schedule
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
+from task_queue.store.ended_sum import EndedSum, EndedTask
 from task_queue.store.protocol import Cursor, StoreError
-from task_queue.store.query import Pool, Tally, TaskQuery, Trends
-from task_queue.store.submitted_range import with_seq_bounds
+from task_queue.store.query import Pool, Tally, TaskQuery
+from task_queue.store.reach import before_seq_of, reach_parts
+from task_queue.store.submitted_range import is_bounded, with_seq_bounds
 from task_queue.store.task_row import FIXED, MOVING, task_of
-from task_queue.store.trends import EndedTask, trends_of
 from task_queue.tasks import TaskType
 
 _COLUMNS = ", ".join(FIXED + MOVING)
@@ -31,6 +32,17 @@ LIVE_STATUSES = frozenset(Status) - TERMINAL
 _ENDED = ("states", "completed")
 #: The arguments of a task of the view `v`, wherever they are.
 ARGUMENTS = "coalesce(v.arguments, (SELECT json FROM arguments WHERE seq = v.seq))"
+
+# SQLite merges the two, each in the order of its index.
+_ENDED_PAGE = (
+    "SELECT finished_at, seq, status, submitted_at, started_at, "
+    "iif(status = 'COMPLETED', '', id), iif(status = 'COMPLETED', '', name), "
+    "coalesce(error_type, ''), coalesce(error_message, '') FROM settled_tasks "
+    "WHERE finished_at IS NOT NULL AND (finished_at, seq) > (?, ?) AND finished_at < ? UNION ALL "
+    "SELECT finished_at, seq, 'COMPLETED', submitted_at, started_at, '', '', '', '' "
+    "FROM completed_tasks WHERE (finished_at, seq) > (?, ?) AND finished_at < ? "
+    "ORDER BY finished_at, seq LIMIT ?"
+)
 
 T = TypeVar("T")
 
@@ -91,14 +103,22 @@ class SqliteReader:
         return [(attempt, text) for attempt, text in self._rows(sql, (seq,))]
 
     def search(self, query: TaskQuery, limit: int) -> list[Task]:
-        statuses, condition, values = where(self._bounded(query))
+        statuses, condition, values = where(self.bounded(query))
         sql = select(statuses, condition)
         parts = sql.count("?") // len(values) if values else 0
         rows = self._rows(f"{sql} ORDER BY seq DESC LIMIT ?", (*values * parts, limit))
         return [task_of(row) for row in rows]
 
-    def _bounded(self, query: TaskQuery) -> TaskQuery:
-        if query.submitted_from is None and query.submitted_to is None:
+    def reach(self, query: TaskQuery, most: int) -> int:
+        statuses, _, _ = where(query)
+        parts = reach_parts(_VIEWS, statuses, query, "?")
+        sql = " UNION ALL ".join(f"SELECT * FROM ({part})" for part in parts)
+        values = (query.from_seq or 0, before_seq_of(query), most) * len(parts)
+        ((seq,),) = self._rows(f"SELECT max(seq) FROM ({sql})", values)
+        return query.from_seq or 0 if seq is None else seq + 1
+
+    def bounded(self, query: TaskQuery) -> TaskQuery:
+        if is_bounded(query):
             return query
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
         return with_seq_bounds(query, last_seq, self._submitted_from_seq)
@@ -128,19 +148,18 @@ class SqliteReader:
         sql = "SELECT queue, name, kind, count FROM tallies ORDER BY queue, name, kind"
         return [Tally(*row) for row in self._rows(sql)]
 
-    def trends(self, since: float, until: float, bucket_seconds: float) -> Trends:
-        sql = " UNION ALL ".join(
-            "SELECT id, name, status, submitted_at, started_at, finished_at, error_type, "
-            f"error_message FROM {table}_tasks WHERE finished_at >= ? AND finished_at < ?"
-            for table in ("settled", "completed")
-        )
-        ended = (
-            EndedTask(i, name, Status(status), submitted, started, finished, kind or "", text or "")
-            for i, name, status, submitted, started, finished, kind, text in self._rows(
-                sql, (since, until, since, until)
-            )
-        )
-        return trends_of(ended, since, until, bucket_seconds)
+    def ended(self, after: Cursor, until: float, limit: int) -> list[EndedTask]:
+        rows = self._rows(_ENDED_PAGE, (*after, until, *after, until, limit))
+        return [EndedTask(*row) for row in rows]
+
+    def sums(self, seconds: int, first: int, beyond: int) -> dict[int, EndedSum]:
+        sql = "SELECT number, sum FROM ended_sums WHERE seconds = ? AND number >= ? AND number < ?"
+        decode = msgspec.msgpack.Decoder(EndedSum).decode
+        return {number: decode(raw) for number, raw in self._rows(sql, (seconds, first, beyond))}
+
+    def summed_until(self) -> float:
+        sql = "SELECT value FROM meta WHERE key = 'summed_until'"
+        return next((float(until) for (until,) in self._rows(sql)), 0.0)
 
     def workers(self) -> list[WorkerInfo]:
         return self._decoded("SELECT info FROM workers ORDER BY worker_id", WorkerInfo)

@@ -16,10 +16,17 @@ from task_queue.store.query import TaskQuery
 CLOCK_STEP_SECONDS = 3_600.0
 
 
+def is_bounded(query: TaskQuery) -> bool:
+    """Whether `with_seq_bounds` would add nothing."""
+    if query.submitted_from is None and query.submitted_to is None:
+        return True
+    return query.from_seq is not None and query.before_seq is not None
+
+
 def with_seq_bounds(
     query: TaskQuery, last_seq: int, submitted_from_seq: Callable[[int], float | None]
 ) -> TaskQuery:
-    """The query with `from_seq` and `before_seq` set, wherever its times of submission allow it.
+    """The query with `from_seq` and `before_seq` set, as close as its times of submission allow.
 
     Args:
         query: what was asked.
@@ -39,11 +46,10 @@ def with_seq_bounds(
 
         return bisect.bisect_left(range(last_seq + 2), True, key=is_later)
 
-    before = query.before_seq
+    before = last_seq + 1 if query.before_seq is None else query.before_seq
     if query.submitted_to is not None:
-        bound = first_at(query.submitted_to + CLOCK_STEP_SECONDS)
-        before = bound if before is None else min(before, bound)
-    start = query.from_seq
+        before = min(before, first_at(query.submitted_to + CLOCK_STEP_SECONDS))
+    start = query.from_seq or 0
     if query.submitted_from is not None:
-        start = max(start or 0, first_at(query.submitted_from - CLOCK_STEP_SECONDS))
+        start = max(start, first_at(query.submitted_from - CLOCK_STEP_SECONDS))
     return msgspec.structs.replace(query, from_seq=start, before_seq=before)

@@ -10,7 +10,9 @@ import pytest
 
 from actors import scheduler as scheduler_module
 from actors.scheduler import SchedulerActor
+from task_queue.clock import SystemClock
 from task_queue.core.effects import Accepted
+from task_queue.core.status import Status
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.settings import PoolSettings, Settings, settings_to_json
 from task_queue.store import open_store
@@ -18,6 +20,7 @@ from task_queue.store.protocol import Store, StoreError
 from task_queue.stream.endpoint import Endpoint, decode_endpoint
 from task_queue.stream.scheduler_stream import SchedulerStream
 from task_queue.testing import task_spec
+from tests.store.databases import a_task, inserted
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +147,18 @@ async def test_one_that_was_replaced_serves_nothing_and_does_not_take_over_again
     with pytest.raises(SchedulerUnavailable, match="was stopped"):
         await old.endpoint()
     assert isinstance(await new_stream.submit([task_spec()]), Accepted)
+
+
+async def test_what_ended_is_added_up_for_trends(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_module, "_ROLL_SECONDS", 0.01)
+    store = open_store(f"sqlite:///{tmp_path}/queue.db")
+    store.take_over()
+    an_hour_ago = SystemClock().now() - 3_600.0
+    store.commit(inserted(a_task(1, Status.COMPLETED, finished_at=an_hour_ago)))
+    await stage.actor().endpoint()
+    async with asyncio.timeout(30.0):
+        while store.summed_until() < an_hour_ago:
+            await asyncio.sleep(0.01)
+    store.close()

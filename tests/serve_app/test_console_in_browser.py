@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from serve_app import bounded_search, routes_search
 from tests.serve_app.api_world import World
 
 pytestmark = pytest.mark.anyio
@@ -38,14 +39,15 @@ async def served(world: World) -> AsyncIterator[str]:
         await serving
 
 
-async def read(url: str, folder: Path) -> str:
-    """The text of a page after its scripts have run and asked the API."""
+async def read(url: str, folder: Path, milliseconds: int = 5_000) -> str:
+    """The text of a page after its scripts have run and asked the API, for so long."""
     if _CHROMIUM is None:
         if os.environ.get("CI") == "true":
             pytest.fail("Chromium is missing: 'make test' installs it")
         pytest.skip("needs Chromium")
     process = await asyncio.create_subprocess_exec(
-        _CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000",
+        _CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu",
+        f"--virtual-time-budget={milliseconds}",
         f"--user-data-dir={folder}", "--dump-dom", url,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
@@ -77,3 +79,32 @@ async def test_a_failed_task_shows_its_error_as_text(world: World, tmp_path: Pat
     assert "OSError" in dead and "no such file" in dead
     assert "&lt;img src=x onerror=alert(1)&gt;" in dead
     assert "attempt failed" in panel and task_id in panel
+
+
+async def test_a_long_search_goes_on_by_itself_to_the_task_that_matches(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_search, "SEARCH_SECONDS", 0.0)
+    monkeypatch.setattr(bounded_search, "FIRST_PART", 2)
+    rare = await world.submit("shop.thumbnail", args=["rare.png"], tags=["rare"])
+    for _ in range(9):
+        await world.submit("shop.collect")
+    async with served(world) as url:
+        text = await read(f"{url}/ui#tasks?q=rare", tmp_path)
+    assert "shop.thumbnail" in text and rare[-4:] in text
+    assert (
+        "shop.collect" not in text.partition("Tasks, newest first")[2].partition("Search again")[0]
+    )
+    assert re.search(r"Page 1, as of [0-9-]+ [0-9:]+ UTC", text)
+
+
+async def test_a_search_that_is_not_over_says_how_far_it_got(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished = bounded_search.Found([], 5, world.clock.now())
+    monkeypatch.setattr(routes_search, "bounded_search", lambda *_: unfinished)
+    await world.submit("shop.thumbnail", args=["cat.png"])
+    async with served(world) as url:
+        text = await read(f"{url}/ui#tasks?q=cat", tmp_path, 500)
+    assert "None so far." in text
+    assert "Page 1, looked back to 2023-11-14 22:13:20 UTC, going on" in text

@@ -13,6 +13,7 @@ from task_queue.core.status import TERMINAL, Outcome, Status
 from task_queue.core.task import Report, Task, TaskError, TaskSpec
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import new_task_id
+from task_queue.store.ended_sum import LEVELS
 from task_queue.store.memory import MemoryStore
 from task_queue.store.postgres import PostgresStore
 from task_queue.store.postgres_reader import PostgresReader
@@ -132,6 +133,8 @@ def everything(store: Store) -> bytes:
             [store.timeline(seq) for seq in seqs],
             [store.logs(seq) for seq in seqs],
             store.tallies(),
+            store.summed_until(),
+            [store.sums(level.seconds, 0, 2**40) for level in LEVELS],
             store.workers(),
             store.schedules(),
             store.pools(),

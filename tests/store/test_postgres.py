@@ -11,6 +11,7 @@ import pytest
 from benchmarks.peers.private_postgres import PrivatePostgres
 from task_queue.core.status import Status
 from task_queue.store import open_reader, open_store
+from task_queue.store.ended_sum import EndedSum
 from task_queue.store.postgres import PostgresStore
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import connect
@@ -263,6 +264,7 @@ def test_a_dump_that_is_restored_is_the_same_queue(server: PrivatePostgres) -> N
     changes.ended = [an_ending(task, logs="log")]
     changes.schedules = {"s": a_schedule("s")}
     store.commit(changes)
+    store.keep_sums({(10, 2): EndedSum(1)}, 30.0)
     before = everything(store)
     dump = subprocess.run(
         [server.programs / "pg_dump", "--format=custom", server.url],

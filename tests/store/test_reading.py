@@ -4,8 +4,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task_queue.core.effects import Changes
@@ -190,6 +191,36 @@ def test_pages_follow_each_other_without_gap_or_repetition(
         seqs += [task.seq for task in page]
         query = TaskQuery(before_seq=page[-1].seq)
     assert seqs == [task.seq for task in reversed(tasks)]
+
+
+@given(conditions=st.fixed_dictionaries({}, optional=_CONDITIONS), most=st.sampled_from([9, 60]))
+@settings(max_examples=25)
+def test_parts_of_a_search_are_the_whole_and_none_looks_at_more_than_asked(
+    populated: tuple[Reader, list[Task]], conditions: dict[str, Any], most: int
+) -> None:
+    reader, tasks = populated
+    query = TaskQuery(**conditions)
+    expected = [bare(task) for task in reversed(tasks) if _naive(task, query)]
+    query = reader.bounded(query)
+    floor = query.from_seq or 0
+    found: list[Task] = []
+    while (start := reader.reach(query, most)) > floor:
+        part = msgspec.structs.replace(query, from_seq=start)
+        found += reader.search(part, 500)
+        here = [task for task in tasks if _naive(task, _place_of(part))]
+        assert len(here) <= most * len(Status)
+        query = msgspec.structs.replace(query, before_seq=start)
+    assert found + reader.search(query, 500) == expected
+
+
+def _place_of(query: TaskQuery) -> TaskQuery:
+    """What says where to look, without what is then compared."""
+    return TaskQuery(
+        statuses=(Status.FAILED,) if query.in_dlq else query.statuses,
+        error=None if query.error is None else "",
+        from_seq=query.from_seq,
+        before_seq=query.before_seq,
+    )
 
 
 def test_a_task_is_found_by_a_part_of_its_id(populated: tuple[Reader, list[Task]]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from task_queue.core.status import Status
 from task_queue.errors import ConfigError
 from task_queue.store import open_reader, open_store, sqlite_path
+from task_queue.store.ended_sum import EndedSum
 from task_queue.store.memory import MemoryStore
 from task_queue.store.protocol import StoreError
 from task_queue.store.query import TaskQuery
@@ -267,9 +268,17 @@ _GUARDED: dict[str, Callable[[SqliteStore], Any]] = {
     "running": lambda s: s.search(TaskQuery(statuses=(Status.RUNNING,)), 9),
     "queued-in-a-queue": lambda s: s.search(TaskQuery(statuses=(Status.QUEUED,), queue="q"), 9),
     "page": lambda s: s.search(TaskQuery(before_seq=1), 9),
+    "part-of-failed": lambda s: s.search(
+        TaskQuery(statuses=(Status.FAILED,), from_seq=1, before_seq=9), 9
+    ),
+    "part-of-all": lambda s: s.search(TaskQuery(text="t", from_seq=1, before_seq=9), 9),
+    "reach": lambda s: s.reach(TaskQuery(before_seq=9), 9),
+    "reach-failed": lambda s: s.reach(TaskQuery(statuses=(Status.FAILED, Status.EXPIRED)), 9),
     "ended-after": lambda s: s.ended_after((1.0, 1), 9),
     "last-ended": lambda s: s.last_ended(),
-    "trends": lambda s: s.trends(0.0, 1.0, 1.0),
+    "ended": lambda s: s.ended((1.0, 1), 2.0, 9),
+    "sums": lambda s: s.sums(10, 1, 2),
+    "keep-sums": lambda s: s.keep_sums({(10, 1): EndedSum(1)}, 20.0),
     "prune": lambda s: s.prune(1.0, 1.0, 0, 9),
     "delete": lambda s: s.delete([1]),
     "commit": lambda s: s.commit(touched(a_task(1))),

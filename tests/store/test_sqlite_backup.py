@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from task_queue.store.ended_sum import EndedSum
 from task_queue.store.protocol import StoreError
 from task_queue.store.sqlite import SqliteStore
 from task_queue.store.sqlite_backup import backup_sqlite
@@ -25,6 +26,7 @@ def test_a_backup_that_is_opened_is_the_same_queue(tmp_path: Path) -> None:
     changes.ended = [an_ending(task, logs="log")]
     changes.schedules = {"s": a_schedule("s")}
     store.commit(changes)
+    store.keep_sums({(10, 2): EndedSum(1)}, 30.0)
     before = everything(store)
     backup_sqlite(tmp_path / "queue.db", tmp_path / "copy.db")
     store.commit(inserted(a_task(3)))  # the writer goes on, and the copy does not see it

@@ -9,6 +9,7 @@ from task_queue.core.effects import Changes
 from task_queue.core.machine import Loaded
 from task_queue.core.status import Status
 from task_queue.core.task import Progress, Task, TaskError
+from task_queue.store.ended_sum import EndedSum
 from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StaleEpoch, Store, StoreError
 from task_queue.store.query import Pool, TaskQuery
 from task_queue.tasks import TaskOptions, TaskType
@@ -349,9 +350,10 @@ def test_epochs_grow(database: Database) -> None:
         lambda store: store.delete([1]),
         lambda store: store.prune(NOW + 1e9, NOW + 1e9, 0, 10),
         lambda store: store.prune_workers(NOW + 1e9),
+        lambda store: store.keep_sums({(10, 1): EndedSum(1)}, 20.0),
         lambda store: store.declare([], []),
     ],
-    ids=["commit", "commit-other", "delete", "prune", "prune-workers", "declare"],
+    ids=["commit", "commit-other", "delete", "prune", "prune-workers", "keep-sums", "declare"],
 )
 def test_an_older_writer_is_refused_and_writes_nothing(
     database: Database, write: Callable[[Store], object]

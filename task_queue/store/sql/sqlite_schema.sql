@@ -127,6 +127,12 @@ CREATE TABLE IF NOT EXISTS tallies (
     queue TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (queue, name, kind)
 ) WITHOUT ROWID;
+-- What ended in slices of time, added up by the scheduler some seconds later, so that trends need
+-- not look at each task. `summed_until` in `meta` says how far.
+CREATE TABLE IF NOT EXISTS ended_sums (
+    seconds INTEGER NOT NULL, number INTEGER NOT NULL, sum BLOB NOT NULL,
+    PRIMARY KEY (seconds, number)
+) WITHOUT ROWID;
 -- Answers to calls that must not be carried out twice when they are repeated.
 CREATE TABLE IF NOT EXISTS requests (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, count INTEGER NOT NULL
