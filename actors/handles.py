@@ -182,6 +182,17 @@ class WorkerHandle:
         except RayError as error:
             raise WorkerEnded(_cause(error)) from error
 
+    async def node_id(self) -> str:
+        """Ray's id of the machine on which it runs.
+
+        Raises:
+            WorkerEnded: it died.
+        """
+        try:
+            return str(await self._actor.node_id.remote())
+        except RayError as error:
+            raise WorkerEnded(_cause(error)) from error
+
     async def watch(self) -> str:
         """Returns when the worker ended, and why."""
         try:

@@ -1,6 +1,7 @@
 """The supervisor keeps pools at their size whatever ends, hangs or fails."""
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from itertools import pairwise
 from typing import Any
@@ -275,6 +276,71 @@ def test_a_drain_that_takes_too_long_is_ended() -> None:
         world.clock.advance(6.0)
         await world.look()
         assert worker.killed == 1
+
+    run(test())
+
+
+def test_workers_of_a_machine_that_goes_end_shortly_before_it_and_are_replaced() -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        gone_at = world.clock.monotonic() + 60.0
+        for _ in range(3):  # as often as somebody looks
+            world.supervisor.leave_node("node-1", gone_at)
+            world.supervisor.leave_node("node-2", world.clock.monotonic() + 1.0)
+            await settle()
+            world.clock.advance(5.0)
+        assert worker.graces == [58.0]  # not the 5 s of its pool: there is more time
+        assert [(t.worker_id, t.status) for t in world.scheduler.told] == [
+            ("a-1", WorkerStatus.DRAINING)
+        ]
+        assert await world.look() == ["a-2"]
+        assert worker.killed == 0
+
+    run(test())
+
+
+def test_a_machine_that_goes_sooner_than_was_said_has_its_workers_end_sooner() -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        now = world.clock.monotonic()
+        for gone_at in (now + 60.0, now + 59.9, now + 90.0, now + 10.0, now + 1.0):
+            world.supervisor.leave_node("node-1", gone_at)
+            await settle()
+        assert worker.graces == [58.0, 8.0, 0.5]
+
+    run(test())
+
+
+def test_a_machine_without_a_time_to_go_gives_tasks_as_long_as_their_pool_does() -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        for _ in range(3):
+            world.supervisor.leave_node("node-1", math.inf)
+            await settle()
+            world.clock.advance(1.0)
+        assert worker.graces == [5.0]
+
+    run(test())
+
+
+def test_no_task_is_to_blame_for_a_worker_that_was_lost_with_its_machine() -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        world.supervisor.leave_node("node-1", world.clock.monotonic() + 60.0)
+        await settle()
+        worker.end("ActorDiedError")
+        async with asyncio.timeout(10):
+            while not world.scheduler.lost:
+                await asyncio.sleep(0)
+        assert [lost.blameless for lost in world.scheduler.lost] == [True]
 
     run(test())
 
