@@ -15,11 +15,14 @@ from task_queue.clock import Clock
 _LOOK_SECONDS = 0.5
 
 
-class DrainingNodes(Protocol):
-    """Who knows which machines drain; `cluster.ray_nodes.RayNodes` does."""
+class Nodes(Protocol):
+    """Who knows the machines; `cluster.ray_nodes.RayNodes` does."""
 
     async def draining(self) -> dict[str, float]:
         """Ids of machines, and when each goes, in seconds since the epoch; inf: no time is set."""
+
+    async def taken_away(self, node_id: str) -> bool:
+        """Whether it is gone because somebody wanted so, not because it failed."""
 
 
 class NodeLeaver(Protocol):
@@ -31,7 +34,7 @@ class NodeLeaver(Protocol):
 class NodeWatch:
     """Tells a NodeLeaver of the machines that drain, again and again while they do."""
 
-    def __init__(self, nodes: DrainingNodes, leaver: NodeLeaver, clock: Clock) -> None:
+    def __init__(self, nodes: Nodes, leaver: NodeLeaver, clock: Clock) -> None:
         self._nodes = nodes
         self._leaver = leaver
         self._clock = clock

@@ -16,6 +16,7 @@ from actors.worker_actor import WorkerOrder
 from cluster.autoscale import Decision, ScalePolicy, decide
 from cluster.generation import generation_in, new_incarnation
 from cluster.named_queues import named_queues
+from cluster.node_watch import Nodes
 from cluster.pool_health import BACKOFF_CAP_SECONDS, PoolHealth
 from cluster.pool_load import pool_load
 from cluster.supervised import Supervised, WorkerMaker
@@ -46,6 +47,7 @@ class Supervisor:
         scheduler: SchedulerApi,
         clock: Clock,
         maker: WorkerMaker,
+        nodes: Nodes,
         generation: str = "",
     ) -> None:
         """
@@ -61,7 +63,7 @@ class Supervisor:
         self._health: dict[str, PoolHealth] = {}
         self._reasons: dict[str, str] = {}
         self._worker_ended = asyncio.Event()
-        self._ends = WorkerEnds(scheduler)
+        self._ends = WorkerEnds(scheduler, nodes)
         self._log = get_logger("supervisor")
         scale = settings.autoscaler
         self._policy = ScalePolicy(

@@ -31,13 +31,14 @@ class SupervisorActor:
         configure_logs(settings.logging.level, settings.logging.format)
         scheduler = SchedulerHandle(settings.ray.namespace)
         clock = SystemClock()
+        nodes = RayNodes()
         self._supervisor = Supervisor(
-            settings, scheduler, clock, RayWorkers(settings), self._generation
+            settings, scheduler, clock, RayWorkers(settings), nodes, self._generation
         )
         loop = asyncio.get_running_loop()
         self._running = loop.create_task(self._supervisor.run_for_ever())
-        nodes = NodeWatch(RayNodes(), self._supervisor, clock)
-        self._node_watch = loop.create_task(nodes.run_for_ever())
+        node_watch = NodeWatch(nodes, self._supervisor, clock)
+        self._node_watch = loop.create_task(node_watch.run_for_ever())
 
     async def stop(self, grace_seconds: float) -> int:
         """End all workers. Returns how many there were."""

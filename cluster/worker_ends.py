@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from actors.handles import WorkerEnded
+from cluster.node_watch import Nodes
 from cluster.supervised import Supervised
 from monitoring.logs import get_logger
 from task_queue.core.events import WorkerLost, WorkerStatusWanted
@@ -18,8 +19,9 @@ _AGAIN_SECONDS = 0.2
 class WorkerEnds:
     """The ends of a supervisor's workers."""
 
-    def __init__(self, scheduler: SchedulerApi) -> None:
+    def __init__(self, scheduler: SchedulerApi, nodes: Nodes) -> None:
         self._scheduler = scheduler
+        self._nodes = nodes
         self._running: set[asyncio.Task[None]] = set()
         self._log = get_logger("supervisor")
 
@@ -54,13 +56,22 @@ class WorkerEnds:
 
     async def report(self, worker: Supervised, cause: str) -> None:
         """Returns when the scheduler knows that it is gone."""
-        lost = WorkerLost(worker.worker_id, worker.incarnation, cause, worker.node_goes)
+        blameless = worker.node_goes or await self._is_taken_away(worker)
+        lost = WorkerLost(worker.worker_id, worker.incarnation, cause, blameless)
         while True:
             try:
                 await self._scheduler.request(lost)
                 return
             except SchedulerUnavailable:
                 await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _is_taken_away(self, worker: Supervised) -> bool:
+        """Whether its machine is gone without having drained, because somebody wanted so."""
+        try:
+            return await self._nodes.taken_away(worker.node_id)
+        except Exception:  # noqa: BLE001  its end is to be told all the same
+            self._log.exception("node_unknown", worker_id=worker.worker_id, node_id=worker.node_id)
+            return False
 
     async def _show_draining(self, worker: Supervised) -> None:
         """For people to see; it takes no new work anyway."""

@@ -114,3 +114,19 @@ class FakeScheduler:
                 return Refused("unknown_worker", event.worker_id)
             self.workers[event.worker_id].info.status = WorkerStatus(event.status)
         return Done()
+
+
+class FakeNodes:
+    """Nodes, some of which are gone."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.error: Exception | None = None
+
+    async def draining(self) -> dict[str, float]:
+        return {}
+
+    async def taken_away(self, node_id: str) -> bool:
+        if self.error is not None:
+            raise self.error
+        return node_id in self.taken

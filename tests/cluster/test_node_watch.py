@@ -9,8 +9,8 @@ from cluster.node_watch import NodeWatch
 from task_queue.testing import FakeClock
 
 
-class Nodes:
-    """A DrainingNodes: says what the test gave it."""
+class SaidNodes:
+    """Nodes: says what the test gave it."""
 
     def __init__(self) -> None:
         self.answers: list[dict[str, float] | Exception] = []
@@ -20,6 +20,9 @@ class Nodes:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def taken_away(self, node_id: str) -> bool:
+        return False
 
 
 class Leaver:
@@ -33,7 +36,7 @@ class Leaver:
 
 
 def test_times_of_the_wall_become_times_of_the_steady_clock() -> None:
-    nodes, leaver, clock = Nodes(), Leaver(), FakeClock()
+    nodes, leaver, clock = SaidNodes(), Leaver(), FakeClock()
     nodes.answers = [{"n1": clock.now() + 30.0, "n2": math.inf}]
     asyncio.run(NodeWatch(nodes, leaver, clock).run_once())
     assert leaver.told == [("n1", pytest.approx(clock.monotonic() + 30.0)), ("n2", math.inf)]
@@ -41,7 +44,7 @@ def test_times_of_the_wall_become_times_of_the_steady_clock() -> None:
 
 def test_it_looks_again_after_ray_did_not_answer() -> None:
     async def test() -> None:
-        nodes, leaver = Nodes(), Leaver()
+        nodes, leaver = SaidNodes(), Leaver()
         nodes.answers = [ConnectionError("the GCS is away"), {"n1": math.inf}]
         watching = asyncio.ensure_future(NodeWatch(nodes, leaver, FakeClock()).run_for_ever())
         async with asyncio.timeout(10):

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from task_queue.core.events import WorkerStatusWanted
 from task_queue.core.status import WorkerStatus
 from task_queue.settings import AutoscalerSettings, PoolSettings, Settings
 from task_queue.testing import FakeClock
-from tests.cluster.fake_workers import FakeMaker, FakeProcess, FakeScheduler
+from tests.cluster.fake_workers import FakeMaker, FakeNodes, FakeProcess, FakeScheduler
 
 
 class World:
@@ -28,13 +28,14 @@ class World:
         self.clock = FakeClock()
         self.scheduler = FakeScheduler()
         self.maker = FakeMaker()
+        self.nodes = FakeNodes()
         scale = AutoscalerSettings(interval_seconds=self.interval_seconds, idle_seconds=10.0)
         self.settings = Settings(pools=defined, autoscaler=scale)
         self.supervisor = self.another(generation)
 
     def another(self, generation: str) -> Supervisor:
         scheduler: Any = self.scheduler
-        return Supervisor(self.settings, scheduler, self.clock, self.maker, generation)
+        return Supervisor(self.settings, scheduler, self.clock, self.maker, self.nodes, generation)
 
     def restart(self, generation: str) -> None:
         """The supervisor's process ends, and another one begins."""
@@ -329,18 +330,40 @@ def test_a_machine_without_a_time_to_go_gives_tasks_as_long_as_their_pool_does()
     run(test())
 
 
-def test_no_task_is_to_blame_for_a_worker_that_was_lost_with_its_machine() -> None:
+def _leave_first(world: World) -> None:
+    world.supervisor.leave_node("node-1", world.clock.monotonic() + 60.0)
+
+
+def _go_without_a_word(world: World) -> None:
+    world.nodes.taken = {"node-1"}
+
+
+def _fail(world: World) -> None:
+    """Only the worker dies."""
+
+
+def _stay_unknown(world: World) -> None:
+    world.nodes.error = TimeoutError("the GCS does not answer")
+
+
+@pytest.mark.parametrize(
+    ("go", "blameless"),
+    [(_leave_first, True), (_go_without_a_word, True), (_fail, False), (_stay_unknown, False)],
+)
+def test_no_task_is_to_blame_for_a_worker_whose_machine_was_taken_away(
+    go: Callable[[World], None], blameless: bool
+) -> None:
     async def test() -> None:
         world = World()
         worker = await world.grown()
         worker.lingers = True
-        world.supervisor.leave_node("node-1", world.clock.monotonic() + 60.0)
+        go(world)
         await settle()
         worker.end("ActorDiedError")
         async with asyncio.timeout(10):
             while not world.scheduler.lost:
                 await asyncio.sleep(0)
-        assert [lost.blameless for lost in world.scheduler.lost] == [True]
+        assert [lost.blameless for lost in world.scheduler.lost] == [blameless]
 
     run(test())
 
