@@ -158,6 +158,10 @@ class Stage:
         self._folder = folder
         self._ledger = folder / "ledger"
         self._ledger.touch()
+        # So that a worker that ran short tasks before asks for no more than it can run at once.
+        slow = [client.submit("ledger.write", str(folder / "slow"), "", 2.0) for _ in range(_SLOTS)]
+        for task_before in slow:
+            task_before.result(timeout=30)
         self._tasks: dict[str, TaskHandle[int]] = {}
         self._gates: dict[str, Path] = {}
         for running in (_SLOTS, 2 * _SLOTS):  # those of the first worker, then those of the second
