@@ -58,6 +58,16 @@ def node(cluster: OwnCluster) -> Iterator[JoinedNode]:
         made.end()
 
 
+@pytest.fixture
+def stage(client: Client, node: JoinedNode, tmp_path: Path) -> Iterator["Stage"]:
+    made = Stage(client, node, tmp_path)
+    try:
+        made.fill()
+        yield made
+    finally:
+        made.open_all()  # whatever went wrong, the next test finds free slots
+
+
 # ---- executors and workers -----------------------------------------------------------------
 
 
@@ -110,9 +120,8 @@ def _end_its_start(node: JoinedNode) -> None:
 
 @pytest.mark.parametrize("announce", [_drain_node, _end_its_start])
 def test_a_machine_that_is_about_to_go_costs_no_attempt(
-    client: Client, node: JoinedNode, tmp_path: Path, announce: Callable[[JoinedNode], None]
+    client: Client, node: JoinedNode, stage: "Stage", announce: Callable[[JoinedNode], None]
 ) -> None:
-    stage = Stage(client, node, tmp_path)
     short = stage.wait_behind()
     announce(node)
     told_at = time.monotonic()
@@ -130,14 +139,15 @@ def test_a_machine_that_is_about_to_go_costs_no_attempt(
     assert interrupted.result(timeout=30) == 2  # though it may not be retried
     (released,) = _events(client, interrupted, "attempt_released")
     assert "Interrupted" in released.message
-    assert [task.result(timeout=30) for task in short] == [f"s{n}" for n in range(_SHORT_TASKS)]
+    assert [task.result(timeout=30) for task in short] == [
+        f"short-{n}" for n in range(_SHORT_TASKS)
+    ]
     stage.check_ends()
 
 
 def test_a_machine_that_is_stopped_without_notice_costs_no_attempt_either(
-    client: Client, node: JoinedNode, tmp_path: Path
+    client: Client, node: JoinedNode, stage: "Stage"
 ) -> None:
-    stage = Stage(client, node, tmp_path)
     node.raylet.send_signal(signal.SIGTERM)  # as `ray stop` does
     until(lambda: stage.view().status == "lost", 10.0, "the worker to be lost")
     stage.open_all()
@@ -155,23 +165,25 @@ class Stage:
 
     def __init__(self, client: Client, node: JoinedNode, folder: Path) -> None:
         self._client = client
+        self._node = node
         self._folder = folder
         self._ledger = folder / "ledger"
         self._ledger.touch()
-        # So that a worker that ran short tasks before asks for no more than it can run at once.
-        slow = [client.submit("ledger.write", str(folder / "slow"), "", 2.0) for _ in range(_SLOTS)]
-        for task_before in slow:
-            task_before.result(timeout=30)
         self._tasks: dict[str, TaskHandle[int]] = {}
         self._gates: dict[str, Path] = {}
+
+    def fill(self) -> None:
+        """Returns when all slots are taken."""
+        # So that a worker that ran short tasks before asks for no more than it can run at once.
+        slow = self._submit_writes("slow", _SLOTS, 2.0)
+        for task in slow:
+            task.result(timeout=30)
         for running in (_SLOTS, 2 * _SLOTS):  # those of the first worker, then those of the second
             while len(self._tasks) < running:
-                gate = folder / f"gate-{len(self._tasks)}"
-                task = client.submit("ledger.hold", str(self._ledger), str(gate))
-                self._tasks[task.task_id], self._gates[task.task_id] = task, gate
+                self._submit_hold()
             self._wait_for_starts(running)
-        (self.process,) = node.workers()
-        worker = next(w for w in client.workers() if w.pid == self.process.pid)
+        (self.process,) = self._node.workers()
+        worker = next(w for w in self._client.workers() if w.pid == self.process.pid)
         self._worker_id = worker.worker_id
         #: The tasks of the worker on the machine that joined.
         self.on_node = [self._tasks[task_id] for task_id in worker.running]
@@ -179,10 +191,18 @@ class Stage:
 
     def wait_behind(self) -> list[TaskHandle[str]]:
         """Tasks that find no free slot."""
+        return self._submit_writes("short", _SHORT_TASKS, 0.01)
+
+    def _submit_writes(self, name: str, count: int, seconds: float) -> list[TaskHandle[str]]:
         return [
-            self._client.submit("ledger.write", str(self._folder / "short"), f"s{number}", 0.01)
-            for number in range(_SHORT_TASKS)
+            self._client.submit("ledger.write", str(self._folder / name), f"{name}-{n}", seconds)
+            for n in range(count)
         ]
+
+    def _submit_hold(self) -> None:
+        gate = self._folder / f"gate-{len(self._tasks)}"
+        task = self._client.submit("ledger.hold", str(self._ledger), str(gate))
+        self._tasks[task.task_id], self._gates[task.task_id] = task, gate
 
     def view(self) -> WorkerView:
         return self._client.worker(self._worker_id)
