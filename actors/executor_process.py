@@ -18,6 +18,7 @@ from msgspec import Struct
 
 import task_queue.executor
 from actors.executor_output import ChildOutput
+from actors.oom_kills import OomKills
 from actors.process_tree import kill_process_tree
 from task_queue.executor.frames import Boot, FromChild, ToChild, encode_frame, from_child_reader
 from task_queue.executor.start_tokens import StartTokenSource
@@ -28,6 +29,12 @@ _READ_BYTES = 1 << 20
 _CLOSING_SECONDS = 0.5
 #: Where there are no process descriptors, after the pipe's end.
 _EXIT_POLL_SECONDS = 0.005
+#: By what the kernel says of its own kills.
+_SIGKILL_CAUSES = {
+    True: ": out of memory, by the count of the kernel",
+    False: " that some process sent; the kernel did not run out of memory",
+    None: "; whether memory ran out cannot be told on this system",
+}
 
 
 class ChildEvents(Struct):
@@ -42,18 +49,22 @@ class ChildEvents(Struct):
 class ExecutorProcess:
     """A child process that runs tasks."""
 
-    def __init__(self, boot: Boot, env: dict[str, str], events: ChildEvents) -> None:
+    def __init__(
+        self, boot: Boot, env: dict[str, str], events: ChildEvents, oom_kills: OomKills
+    ) -> None:
         """Start it.
 
         Args:
             boot: how the child sets itself up.
             env: its environment variables, all of them.
             events: see there.
+            oom_kills: of the memory group that it will be in.
 
         Raises:
             OSError: no process, memory or file descriptor was to be had.
         """
         self._events = events
+        self._oom_kills = oom_kills
         self._loop = asyncio.get_running_loop()
         self._reader = from_child_reader()
         self._unsent = bytearray()
@@ -200,10 +211,22 @@ class ExecutorProcess:
             pass  # what it sent before it ended; a grandchild may hold the pipe open
         self._close_command()
         odd = self._distrusted if code == -signal.SIGKILL else ""
-        self._events.on_end(self, odd or _describe_exit(code, self.killed))
+        self._events.on_end(self, odd or self._describe_exit(code))
         os.close(self._result_fd)
         self.tokens.close()
         self.output.close()
+
+    def _describe_exit(self, code: int) -> str:
+        if code >= 0:
+            return f"exited with code {code}"
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = "a real-time signal"
+        text = f"killed by signal {-code} ({name})"
+        if -code == signal.SIGKILL and not self.killed:
+            text += _SIGKILL_CAUSES[self._oom_kills.claim()]
+        return text
 
 
 def _open_pid_fd(pid: int) -> int | None:
@@ -216,16 +239,3 @@ def _open_pid_fd(pid: int) -> int | None:
         return int(open_pid_fd(pid))
     except OSError:
         return None
-
-
-def _describe_exit(code: int, killed: bool) -> str:
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = "a real-time signal"
-    text = f"killed by signal {-code} ({name})"
-    if -code == signal.SIGKILL and not killed:
-        text += ": most likely the machine or its memory limit ran out of memory"
-    return text

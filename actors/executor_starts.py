@@ -15,6 +15,7 @@ from actors.executor_buffer import Kind
 from actors.executor_config import ExecutorConfig
 from actors.executor_host import Host
 from actors.executor_process import ChildEvents, ExecutorProcess
+from actors.oom_kills import own_oom_kills
 from actors.process_host import ProcessHost
 from task_queue.errors import TaskQueueError
 from task_queue.executor.frames import Boot, Broken, Importing
@@ -61,6 +62,7 @@ class ChildStarts:
         """
         self._config = config
         self._retry = retry
+        self._oom_kills = own_oom_kills()
         self._starting: dict[ExecutorProcess, _Start] = {}
         self._failures = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -85,7 +87,7 @@ class ChildStarts:
             kind, config.python_path, config.task_modules, config.log_cap_bytes,
             config.result_cap_bytes, config.span_endpoint,
         )  # fmt: skip
-        process = ExecutorProcess(boot, {**os.environ, **config.env}, events)
+        process = ExecutorProcess(boot, {**os.environ, **config.env}, events, self._oom_kills)
         loop = asyncio.get_running_loop()
         timer = loop.call_later(config.start_timeout_seconds, self._give_up, process)
         self._starting[process] = _Start(timer)

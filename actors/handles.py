@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from actors.call_codec import (
     Catalogue,
@@ -227,6 +227,17 @@ class WorkerHandle:
         except RayError as error:
             raise WorkerEnded(_cause(error)) from error
 
+    async def node_id(self) -> str:
+        """Ray's id of the machine on which it runs.
+
+        Raises:
+            WorkerEnded: it died.
+        """
+        try:
+            return str(await self._actor.node_id.remote())
+        except RayError as error:
+            raise WorkerEnded(_cause(error)) from error
+
     async def watch(self) -> str:
         """Returns when the worker ended, and why."""
         try:
@@ -302,5 +313,7 @@ def _ours(error: RayTaskError) -> Exception:
 
 def _cause(error: RayError) -> str:
     cause = getattr(error, "cause", None) or error
-    text = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {text[-1] if text else 'no detail'}"
+    text = str(cause).strip().splitlines() or ["no detail"]
+    # Ray ends with why; but after what was killed for want of memory comes advice.
+    why = text[0] if isinstance(cause, OutOfMemoryError) else text[-1]
+    return f"{type(cause).__name__}: {why.strip()}"

@@ -28,8 +28,8 @@ def scheduler_actor(cls: type, namespace: str, on_head: bool) -> Any:
 
 
 def supervisor_actor(cls: type, namespace: str) -> Any:
-    """Options of the supervisor of the worker pools."""
-    return _detached(cls, SUPERVISOR_NAME, namespace, {})
+    """Options of the supervisor of the worker pools. On the head: no other machine waits for it."""
+    return _detached(cls, SUPERVISOR_NAME, namespace, _ON_HEAD)
 
 
 def worker_actor(cls: type, worker_id: str, pool: PoolSettings, namespace: str) -> Any:

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Sequence
 
+import ray
 from msgspec import Struct
 
 from actors.executor_pool import ExecutorConfig, ExecutorPool
@@ -86,6 +87,10 @@ class WorkerActor:
         counted = [executors.span_counts, *([] if spans is None else [spans.counts])]
         report = SpanReport(order.incarnation, clock.now(), SpanCounts())
         self._telling = loop.create_task(_tell(scheduler, report, counted))
+
+    async def node_id(self) -> str:
+        """Ray's id of the machine on which it runs."""
+        return ray.get_runtime_context().get_node_id()
 
     async def hold(self) -> str:
         """Ends when the worker does; says why."""

@@ -23,7 +23,7 @@ def pool_load(
         now: monotonic.
     """
     pool = settings.pools[name]
-    mine = [w for w in workers if w.pool == name and w.draining_since is None]
+    mine = [w for w in workers if w.pool == name and w.ends_by is None]
     named = set(named_queues(settings))
     served = [
         q

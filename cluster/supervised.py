@@ -12,6 +12,7 @@ class WorkerProcess(Protocol):
     """One worker; `actors.handles.WorkerHandle` is one."""
 
     async def start(self) -> None: ...
+    async def node_id(self) -> str: ...
     async def watch(self) -> str: ...
     async def shut_down(self, grace_seconds: float) -> None: ...
     def kill(self) -> None: ...
@@ -34,6 +35,8 @@ class Supervised(Struct):
     handle: WorkerProcess
     started_at: float  #: monotonic
     registered: bool = False
-    draining_since: float | None = None
+    node_id: str = ""  #: of its machine, in Ray's words; "" until it is known
+    node_goes: bool = False  #: its machine is taken away
+    ends_by: float | None = None  #: monotonic; what runs then is interrupted. None: it stays
     idle_since: float | None = None
     watch: asyncio.Task[None] | None = None

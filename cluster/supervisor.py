@@ -6,19 +6,21 @@ Nothing that goes wrong in one look may end it, because nobody looks after the s
 """
 
 import asyncio
+import math
 from contextlib import suppress
 from itertools import count
 from typing import Any
-
-from msgspec import Struct
 
 from actors.handles import WorkerEnded
 from actors.worker_actor import WorkerOrder
 from cluster.autoscale import Decision, ScalePolicy, decide
 from cluster.generation import generation_in, new_incarnation
 from cluster.named_queues import named_queues
+from cluster.node_watch import Nodes
+from cluster.pool_health import BACKOFF_CAP_SECONDS, PoolHealth
 from cluster.pool_load import pool_load
 from cluster.supervised import Supervised, WorkerMaker
+from cluster.worker_ends import WorkerEnds
 from monitoring.logs import get_logger
 from task_queue.clock import Clock
 from task_queue.core.events import WorkerLost, WorkerStatusWanted
@@ -28,17 +30,12 @@ from task_queue.ids import new_task_id
 from task_queue.scheduler_api import SchedulerApi, SchedulerReading, SchedulerUnavailable
 from task_queue.settings import PoolSettings, Settings
 
-_BACKOFF_CAP_SECONDS = 30.0
 _SETTLED_SECONDS = 10.0  #: a worker that lived so long did not fail at its start
-_KILL_SECONDS = 10.0  #: for an answer beyond the grace time, before a worker is killed
+#: Between the interruption of tasks and the end of their machine, for telling; half of what is left
+#: at most.
+_MARGIN_SECONDS = 2.0
+_SOONER_SECONDS = 0.5  #: by so much at least; two readings of clocks differ too
 _DRAIN_SECONDS = PoolSettings().drain_seconds  #: of workers whose pool is in the settings no more
-
-
-class PoolHealth(Struct):
-    """How the pool's last starts went."""
-
-    failures: int = 0
-    wait_until: float = 0.0  #: monotonic; no start before
 
 
 class Supervisor:
@@ -50,6 +47,7 @@ class Supervisor:
         scheduler: SchedulerApi,
         clock: Clock,
         maker: WorkerMaker,
+        nodes: Nodes,
         generation: str = "",
     ) -> None:
         """
@@ -65,6 +63,7 @@ class Supervisor:
         self._health: dict[str, PoolHealth] = {}
         self._reasons: dict[str, str] = {}
         self._worker_ended = asyncio.Event()
+        self._ends = WorkerEnds(scheduler, nodes)
         self._log = get_logger("supervisor")
         scale = settings.autoscaler
         self._policy = ScalePolicy(
@@ -104,8 +103,31 @@ class Supervisor:
         """End every worker. Returns how many there were."""
         workers = list(self._workers.values())
         self._workers.clear()
-        await asyncio.gather(*(self._end(worker, grace_seconds) for worker in workers))
+        await asyncio.gather(*(self._ends.end(worker, grace_seconds) for worker in workers))
         return len(workers)
+
+    def leave_node(self, node_id: str, gone_at: float) -> None:
+        """Have the workers of a machine end in time: they give back at once what has not started.
+
+        It may be called again and again while the machine drains.
+
+        Args:
+            node_id: in Ray's words.
+            gone_at: when it is taken away, by the monotonic clock; inf: not before nothing runs
+                on it any more.
+        """
+        now = self._clock.monotonic()
+        for worker in list(self._workers.values()):
+            if worker.node_id != node_id:
+                continue
+            if math.isinf(gone_at):
+                ends_by = now + self._drain_seconds(worker)
+            else:
+                ends_by = gone_at - min(_MARGIN_SECONDS, max(0.0, gone_at - now) / 2)
+            known = math.inf if worker.ends_by is None else worker.ends_by
+            if not worker.node_goes or ends_by < known - _SOONER_SECONDS:
+                worker.node_goes, worker.ends_by = True, min(ends_by, known)
+                self._ends.leave(worker, max(0.0, worker.ends_by - now))
 
     # ---- looking ---------------------------------------------------------------------------
 
@@ -121,8 +143,8 @@ class Supervisor:
                 continue
             worker.registered = True
             worker.idle_since = None if state.holds else (worker.idle_since or now)
-            if info.status is WorkerStatus.DRAINING and worker.draining_since is None:
-                worker.draining_since = now
+            if info.status is WorkerStatus.DRAINING and worker.ends_by is None:
+                worker.ends_by = now + self._drain_seconds(worker)
             if generation_in(info.incarnation) != self._generation:
                 await self._drain(worker)
 
@@ -144,10 +166,10 @@ class Supervisor:
         living = {(state.info.worker_id, state.info.incarnation) for state in reading.workers}
         for worker in list(self._workers.values()):
             known = (worker.worker_id, worker.incarnation) in living
-            if worker.registered and worker.draining_since is None and not known:
+            if worker.registered and worker.ends_by is None and not known:
                 self._log.error("worker_silent", worker_id=worker.worker_id)
                 del self._workers[worker.worker_id]
-                self._kill(worker)
+                self._ends.kill(worker)
 
     # ---- acting ----------------------------------------------------------------------------
 
@@ -165,10 +187,14 @@ class Supervisor:
                 await self._start(name, taken)
 
     async def _drain(self, worker: Supervised) -> None:
-        if worker.draining_since is None:
+        if worker.ends_by is None:
             wanted = WorkerStatusWanted(worker.worker_id, WorkerStatus.DRAINING)
             await self._scheduler.request(wanted)
-            worker.draining_since = self._clock.monotonic()
+            worker.ends_by = self._clock.monotonic() + self._drain_seconds(worker)
+
+    def _drain_seconds(self, worker: Supervised) -> float:
+        pool = self._settings.pools.get(worker.pool)
+        return pool.drain_seconds if pool is not None else _DRAIN_SECONDS
 
     def _room_for_pending(self) -> int:
         pending = sum(not worker.registered for worker in self._workers.values())
@@ -182,7 +208,7 @@ class Supervisor:
             handle = self._maker.create(WorkerOrder(worker_id, incarnation, pool, others))
         except Exception:  # noqa: BLE001  the other pools must go on
             self._log.exception("worker_not_started", pool=pool)
-            self._note_failure(pool)
+            self._health_of(pool).failed(self._clock.monotonic())
             return
         now = self._clock.monotonic()
         self._supervise(Supervised(worker_id, incarnation, pool, handle, now))
@@ -211,9 +237,9 @@ class Supervisor:
         """From the start of a worker to its end. Its id is free again only after its process."""
         try:
             cause = await self._life_of(worker)
-            self._kill(worker)  # a worker that ended by itself leaves its process behind
+            self._ends.kill(worker)  # a worker that ended by itself leaves its process behind
             self._note_end(worker, cause)
-            await self._report_end(worker, cause)
+            await self._ends.report(worker, cause)
         except Exception:  # noqa: BLE001  nobody awaits this task
             self._log.exception("watch_failed", worker_id=worker.worker_id)
         finally:
@@ -226,6 +252,7 @@ class Supervisor:
         try:
             if not worker.registered:
                 await worker.handle.start()
+            worker.node_id = await worker.handle.node_id()
             return await worker.handle.watch()
         except WorkerEnded as error:
             return str(error)
@@ -237,55 +264,23 @@ class Supervisor:
         planned = cause in ("drained", "dismissed")
         lived = self._clock.monotonic() - worker.started_at
         if planned or lived > _SETTLED_SECONDS:
-            self._health_of(worker.pool).failures = 0
+            self._health_of(worker.pool).worked()
         else:
-            self._note_failure(worker.pool)
+            self._health_of(worker.pool).failed(self._clock.monotonic())
         log: Any = self._log.info if planned else self._log.error
         log("worker_ended", worker_id=worker.worker_id, cause=cause, lived_seconds=round(lived, 1))
-
-    def _note_failure(self, pool: str) -> None:
-        health = self._health_of(pool)
-        health.failures += 1
-        wait = min(_BACKOFF_CAP_SECONDS, 0.5 * 2.0 ** min(health.failures, 10))
-        health.wait_until = self._clock.monotonic() + wait
 
     def _health_of(self, pool: str) -> PoolHealth:
         return self._health.setdefault(pool, PoolHealth())
 
-    async def _report_end(self, worker: Supervised, cause: str) -> None:
-        while True:
-            try:
-                await self._scheduler.request(
-                    WorkerLost(worker.worker_id, worker.incarnation, cause)
-                )
-                return
-            except SchedulerUnavailable:
-                await asyncio.sleep(0.2)
-
     def _end_overdue(self) -> None:
-        """End workers whose drain takes longer than their pool allows."""
+        """End workers whose drain takes longer than their pool allows.
+
+        Those on a machine that goes were told when they have to be gone.
+        """
         now = self._clock.monotonic()
         for worker in list(self._workers.values()):
-            pool = self._settings.pools.get(worker.pool)
-            limit = pool.drain_seconds if pool is not None else _DRAIN_SECONDS
-            if worker.draining_since is not None and now - worker.draining_since > limit:
-                worker.draining_since = now + _BACKOFF_CAP_SECONDS  # not again at the next look
-                self._log.warning("drain_overdue", worker_id=worker.worker_id, limit_seconds=limit)
-                asyncio.get_running_loop().create_task(self._end(worker, 0.0))
-
-    async def _end(self, worker: Supervised, grace_seconds: float) -> None:
-        """Ask it to end, then make sure that it has."""
-        try:
-            async with asyncio.timeout(grace_seconds + _KILL_SECONDS):
-                await worker.handle.shut_down(grace_seconds)
-        except (WorkerEnded, TimeoutError) as error:
-            self._log.warning("worker_killed", worker_id=worker.worker_id, reason=repr(error))
-            self._kill(worker)
-        if worker.watch is not None:  # it kills the process, and tells the scheduler
-            await asyncio.wait([worker.watch], timeout=_KILL_SECONDS)
-
-    def _kill(self, worker: Supervised) -> None:
-        try:
-            worker.handle.kill()
-        except Exception:  # noqa: BLE001  its successor has another name
-            self._log.exception("kill_failed", worker_id=worker.worker_id)
+            if worker.ends_by is not None and now > worker.ends_by and not worker.node_goes:
+                worker.ends_by = now + BACKOFF_CAP_SECONDS  # not again at the next look
+                self._log.warning("drain_overdue", worker_id=worker.worker_id)
+                self._ends.end_soon(worker, 0.0)

@@ -33,7 +33,7 @@ _HAPPENINGS = {
         "it and it is not at the quarantine limit"
     ),
     Happening.FAIL_FINAL: "as above, with none left, or the error is not retryable",
-    Happening.RELEASE: "the worker gave it back: drained, or the grant never arrived",
+    Happening.RELEASE: "given back: its worker or machine had to go, or the grant never arrived",
     Happening.CANCEL: "cancelled; a RUNNING task is over when its worker has stopped it",
     Happening.REPLAY: "a person runs it again, with a clean slate",
 }

@@ -91,6 +91,7 @@ class WorkerLost(Struct, tag=True):
     worker_id: str
     incarnation: str
     cause: str
+    blameless: bool = False  #: its machine was taken away: no task can be to blame
 
 
 class WorkerStatusWanted(Struct, tag=True):

@@ -247,7 +247,7 @@ class QueueMachine:
     def _worker_lost(self, event: ev.WorkerLost, now: float, fx: Effects) -> Answer:
         worker = self._known(event.worker_id, event.incarnation)
         if worker is not None:
-            self._lose(worker, event.cause, now, fx)
+            self._lose(worker, event.cause, now, fx, blameless=event.blameless)
         return Done()
 
     def _worker_status(self, event: ev.WorkerStatusWanted, now: float, fx: Effects) -> Answer:
@@ -311,22 +311,30 @@ class QueueMachine:
         else:
             self.book.release(task, now, fx)
 
-    def _lose(self, worker: WorkerState, cause: str, now: float, fx: Effects) -> None:
+    def _lose(
+        self, worker: WorkerState, cause: str, now: float, fx: Effects, *, blameless: bool = False
+    ) -> None:
         """Void the leases of a worker that is gone.
 
         At most as many leases as it has slots ran when it was lost. Its oldest ones count a death,
         all others go back as read-ahead. A later lease of higher priority may have overtaken an
         older one inside the worker; then the death is counted for the older one. Before that, any
         of them may have run to an end that the worker could not tell.
+
+        Args:
+            blameless: its machine was taken away. Then no death is counted.
         """
         error = TaskError("WorkerLost", f"worker {worker.info.worker_id} was lost: {cause}")
         for place, task in enumerate(list(worker.held.values())):
             self._drop_lease(worker, task)
             if task.cancel_requested:
                 self.book.cancel(task, now, fx)
-            elif place < worker.info.slots:
+            elif place >= worker.info.slots:
+                self.book.take_back(task, now, fx)
+            elif not blameless:
                 self.book.survive_death(task, error, self.rules.max_deaths, now, fx)
             else:
+                self.book.note(task, "attempt_released", now, fx, None, error)
                 self.book.take_back(task, now, fx)
         worker.info.status = WorkerStatus.LOST
         self._forget(worker, cause, now, fx)

@@ -18,6 +18,9 @@ class FakeExecutors:
         self.start_moments: dict[str, float] = {}
         self.cancelled: list[tuple[str, int]] = []
         self.stopped_with: float | None = None
+        self.unstarted: list[str] = []  #: of those in `running`: given back when it is to end
+        self.may_stop = asyncio.Event()  #: what runs goes on until then, if there is a grace time
+        self.may_stop.set()
         self.start_error: TaskQueueError | None = None
         self.backlog = 0
         self.trusted_until = 0.0
@@ -46,7 +49,9 @@ class FakeExecutors:
             self.finish(task_id, Outcome.CANCELLED)
 
     def release_unstarted(self) -> None:
-        """Everything here counts as started."""
+        for task_id in self.unstarted:
+            self.finish(task_id, Outcome.RELEASED)
+        self.unstarted.clear()
 
     def finish(self, task_id: str, outcome: Outcome = Outcome.SUCCEEDED) -> None:
         lease = self.running.pop(task_id)
@@ -78,6 +83,8 @@ class FakeExecutors:
 
     async def stop(self, grace_seconds: float) -> None:
         self.stopped_with = grace_seconds
+        if grace_seconds:
+            await self.may_stop.wait()
         for task_id in list(self.running):
             self.finish(task_id, Outcome.RELEASED)
 

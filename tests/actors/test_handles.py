@@ -1,12 +1,13 @@
-"""The handle to the scheduler, over an actor that is frozen: no Ray, no answer."""
+"""Handles without Ray: over a scheduler that is frozen, and over a worker that is dead."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError
 
-from actors.handles import SchedulerHandle
+from actors.handles import SchedulerHandle, WorkerHandle
 from task_queue.core import events as ev
 from task_queue.scheduler_api import NodeReading, SchedulerUnavailable, WorkerTold
 from task_queue.store.query import TaskQuery
@@ -117,3 +118,37 @@ async def test_a_caller_that_is_cancelled_is_not_told_of_the_scheduler(
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+_OUT_OF_MEMORY: Any = OutOfMemoryError  # Ray gives its constructor no types
+
+
+class _DeadMethod:
+    def __init__(self, error: RayError) -> None:
+        self._error = error
+
+    async def remote(self) -> str:
+        raise self._error
+
+
+class _DeadActor:
+    def __init__(self, error: RayError) -> None:
+        self.hold = _DeadMethod(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (
+            _OUT_OF_MEMORY("1 worker(s) were killed: the node ran low on memory.\nPay for more."),
+            "OutOfMemoryError: 1 worker(s) were killed: the node ran low on memory.",
+        ),
+        (
+            ActorDiedError(),
+            "ActorDiedError: The actor died unexpectedly before finishing this task.",
+        ),
+        (RayError(), "RayError: no detail"),
+    ],
+)
+async def test_the_end_of_a_worker_has_the_line_that_says_why(error: RayError, cause: str) -> None:
+    assert await WorkerHandle(_DeadActor(error)).watch() == cause

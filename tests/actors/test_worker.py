@@ -164,6 +164,26 @@ async def test_shut_down_hands_back_what_runs_without_using_up_an_attempt(
         assert (kept.status, kept.failures, kept.deaths) == (Status.QUEUED, 0, 0)
 
 
+async def test_shut_down_hands_back_at_once_what_has_not_started(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=2)
+    async with working(scheduler, executors, clock) as (worker, task):
+        ids = await submit(scheduler, 3)
+        await until(lambda: len(executors.running) == 2)
+        executors.unstarted.append(ids[1])
+        executors.may_stop.clear()
+        ending = asyncio.ensure_future(worker.shut_down(7.0))
+        await until(lambda: statuses(store, ids)[1] is Status.QUEUED)
+        assert not ending.done()
+        assert statuses(store, ids) == [Status.RUNNING, Status.QUEUED, Status.QUEUED]
+        executors.finish(ids[0])  # it had the time, and its end is told at once
+        await until(lambda: statuses(store, ids)[0] is Status.COMPLETED)
+        executors.may_stop.set()
+        await asyncio.wait_for(ending, 5)
+        assert await task == "drained"
+
+
 async def test_a_worker_that_was_declared_lost_stops_everything(
     scheduler: Scheduler, store: MemoryStore, clock: FakeClock
 ) -> None:

@@ -20,9 +20,15 @@ class FakeProcess:
         self.ends: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.killed = 0
         self.hangs = False  #: like a process that is stopped: it answers nothing
+        self.node = "node-1"
+        self.graces: list[float] = []  #: with which it was asked to end
+        self.lingers = False  #: its tasks take as long as they may
 
     async def start(self) -> None:
         return None
+
+    async def node_id(self) -> str:
+        return self.node
 
     async def watch(self) -> str:
         return await asyncio.shield(self.ends)
@@ -32,6 +38,9 @@ class FakeProcess:
             await asyncio.Event().wait()
         if self.ends.done():
             raise WorkerEnded("it is gone")
+        self.graces.append(grace_seconds)
+        if self.lingers and grace_seconds:
+            await asyncio.shield(self.ends)
         self.end("drained")
 
     def kill(self) -> None:
@@ -105,3 +114,19 @@ class FakeScheduler:
                 return Refused("unknown_worker", event.worker_id)
             self.workers[event.worker_id].info.status = WorkerStatus(event.status)
         return Done()
+
+
+class FakeNodes:
+    """Nodes, some of which are gone."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.error: Exception | None = None
+
+    async def draining(self) -> dict[str, float]:
+        return {}
+
+    async def taken_away(self, node_id: str) -> bool:
+        if self.error is not None:
+            raise self.error
+        return node_id in self.taken

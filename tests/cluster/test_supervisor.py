@@ -1,7 +1,8 @@
 """The supervisor keeps pools at their size whatever ends, hangs or fails."""
 
 import asyncio
-from collections.abc import Coroutine
+import math
+from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from task_queue.core.events import WorkerStatusWanted
 from task_queue.core.status import WorkerStatus
 from task_queue.settings import AutoscalerSettings, PoolSettings, Settings
 from task_queue.testing import FakeClock
-from tests.cluster.fake_workers import FakeMaker, FakeProcess, FakeScheduler
+from tests.cluster.fake_workers import FakeMaker, FakeNodes, FakeProcess, FakeScheduler
 
 
 class World:
@@ -27,13 +28,14 @@ class World:
         self.clock = FakeClock()
         self.scheduler = FakeScheduler()
         self.maker = FakeMaker()
+        self.nodes = FakeNodes()
         scale = AutoscalerSettings(interval_seconds=self.interval_seconds, idle_seconds=10.0)
         self.settings = Settings(pools=defined, autoscaler=scale)
         self.supervisor = self.another(generation)
 
     def another(self, generation: str) -> Supervisor:
         scheduler: Any = self.scheduler
-        return Supervisor(self.settings, scheduler, self.clock, self.maker, generation)
+        return Supervisor(self.settings, scheduler, self.clock, self.maker, self.nodes, generation)
 
     def restart(self, generation: str) -> None:
         """The supervisor's process ends, and another one begins."""
@@ -275,6 +277,93 @@ def test_a_drain_that_takes_too_long_is_ended() -> None:
         world.clock.advance(6.0)
         await world.look()
         assert worker.killed == 1
+
+    run(test())
+
+
+def test_workers_of_a_machine_that_goes_end_shortly_before_it_and_are_replaced() -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        gone_at = world.clock.monotonic() + 60.0
+        for _ in range(3):  # as often as somebody looks
+            world.supervisor.leave_node("node-1", gone_at)
+            world.supervisor.leave_node("node-2", world.clock.monotonic() + 1.0)
+            await settle()
+            world.clock.advance(5.0)
+        assert worker.graces == [58.0]  # not the 5 s of its pool: there is more time
+        assert [(t.worker_id, t.status) for t in world.scheduler.told] == [
+            ("a-1", WorkerStatus.DRAINING)
+        ]
+        assert await world.look() == ["a-2"]
+        assert worker.killed == 0
+
+    run(test())
+
+
+def test_a_machine_that_goes_sooner_than_was_said_has_its_workers_end_sooner() -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        now = world.clock.monotonic()
+        for gone_at in (now + 60.0, now + 59.9, now + 90.0, now + 10.0, now + 1.0):
+            world.supervisor.leave_node("node-1", gone_at)
+            await settle()
+        assert worker.graces == [58.0, 8.0, 0.5]
+
+    run(test())
+
+
+def test_a_machine_without_a_time_to_go_gives_tasks_as_long_as_their_pool_does() -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        for _ in range(3):
+            world.supervisor.leave_node("node-1", math.inf)
+            await settle()
+            world.clock.advance(1.0)
+        assert worker.graces == [5.0]
+
+    run(test())
+
+
+def _leave_first(world: World) -> None:
+    world.supervisor.leave_node("node-1", world.clock.monotonic() + 60.0)
+
+
+def _go_without_a_word(world: World) -> None:
+    world.nodes.taken = {"node-1"}
+
+
+def _fail(world: World) -> None:
+    """Only the worker dies."""
+
+
+def _stay_unknown(world: World) -> None:
+    world.nodes.error = TimeoutError("the GCS does not answer")
+
+
+@pytest.mark.parametrize(
+    ("go", "blameless"),
+    [(_leave_first, True), (_go_without_a_word, True), (_fail, False), (_stay_unknown, False)],
+)
+def test_no_task_is_to_blame_for_a_worker_whose_machine_was_taken_away(
+    go: Callable[[World], None], blameless: bool
+) -> None:
+    async def test() -> None:
+        world = World()
+        worker = await world.grown()
+        worker.lingers = True
+        go(world)
+        await settle()
+        worker.end("ActorDiedError")
+        async with asyncio.timeout(10):
+            while not world.scheduler.lost:
+                await asyncio.sleep(0)
+        assert [lost.blameless for lost in world.scheduler.lost] == [blameless]
 
     run(test())
 

@@ -277,11 +277,11 @@ class QueueHistory(RuleBasedStateMachine):
         )
         self.send(event, shared)
 
-    @rule(name=_NAMES, lost=st.booleans(), shared=_SHARED)
-    def leave(self, name: str, lost: bool, shared: bool) -> None:
+    @rule(name=_NAMES, lost=st.booleans(), blameless=st.booleans(), shared=_SHARED)
+    def leave(self, name: str, lost: bool, blameless: bool, shared: bool) -> None:
         incarnation = self.incarnation(name)
         self.send(
-            ev.WorkerLost(name, incarnation, "died")
+            ev.WorkerLost(name, incarnation, "died", blameless)
             if lost
             else ev.WorkerDeregistered(name, incarnation),
             shared,

@@ -228,6 +228,20 @@ def test_a_task_that_kills_its_workers_is_quarantined_and_its_neighbours_are_not
     assert all(machine.tasks[i].deaths == 0 for i in neighbours)
 
 
+def test_a_worker_that_went_with_its_machine_costs_nobody_a_death(machine: DrivenMachine) -> None:
+    machine.register(slots=2)
+    ids = machine.submit_all(*[{}] * 3)
+    machine.leases(want=3)
+    fx = machine.handle(ev.WorkerLost("w1", "a", "its machine is gone", blameless=True))
+    assert [(machine.status(i), machine.tasks[i].deaths) for i in ids] == [(Status.QUEUED, 0)] * 3
+    told = [(e.kind, e.worker_id, e.error_type) for e in fx.changes.timeline]
+    assert told == [("attempt_released", "w1", "WorkerLost")] * 2  # the third was only read ahead
+    machine.register(incarnation="b", slots=2)
+    grant = machine.pull(want=3, incarnation="b")
+    assert grant is not None
+    assert [lease.attempt for lease in grant.leases] == [2, 2, 2]
+
+
 def test_every_pull_is_a_sign_of_life(machine: DrivenMachine) -> None:
     lease = machine.start()
     for _ in range(6):

@@ -116,7 +116,7 @@ def test_cancel_in_a_chunk_spares_its_neighbours(play: Play, tmp_path: Path) -> 
     [
         ("exit", "exited with code 3", ""),
         ("segv", "killed by signal 11 (SIGSEGV)", "Fatal Python error: Segmentation fault"),
-        ("kill", "killed by signal 9 (SIGKILL): most likely", ""),
+        ("kill", "killed by signal 9 (SIGKILL) that some process sent", ""),
         ("close", "closed its pipe to the worker", ""),
     ],
 )

@@ -182,6 +182,15 @@ def ends(how: str) -> None:
     threading.Event().wait()
 
 
+@task(name="eats_memory")
+def eats_memory(most_bytes: int) -> int:
+    """Take memory until it is refused, but no more than so much."""
+    held: list[bytes] = []
+    while len(held) * 10_000_000 < most_bytes:
+        held.append(b"x" * 10_000_000)
+    return len(held)
+
+
 @task(name="forks")
 def forks() -> str:
     """Fork and let both copies return, as careless code does."""
