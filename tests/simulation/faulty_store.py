@@ -14,12 +14,14 @@ FIRED_TASK = "tick"
 
 
 class FaultyStore(MemoryStore):
-    """Commits fail, before or after all was saved, as often as its dice say."""
+    """Commits take their time, and fail before or after all was saved, as its dice say."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fails: Callable[[], bool] = lambda: False
         self.is_in_doubt: Callable[[], bool] = lambda: False
+        #: Seconds of virtual time from the begin of a commit to its end; 0: it is done at once.
+        self.takes: Callable[[], float] = lambda: 0.0
         #: Called with a task that a schedule submitted, when it is saved.
         self.on_fired: Callable[[Task], None] = lambda _task: None
         #: Called with a task that was deleted, its result, and the seconds since it was over.
@@ -27,17 +29,40 @@ class FaultyStore(MemoryStore):
         self._over_since: dict[int, float] = {}  #: by seq, in virtual time
 
     def commit(self, changes: Changes) -> None:
+        self._commit(changes, asyncio.get_running_loop().time())
+
+    def _commit(self, changes: Changes, decided_at: float) -> None:
         if self.fails():
             raise StoreError("the disk is full")
         super().commit(changes)
         for task in (*changes.inserted, *changes.touched.values()):
             if task.status in TERMINAL:
-                self._over_since.setdefault(task.seq, asyncio.get_running_loop().time())
+                self._over_since.setdefault(task.seq, decided_at)
         for task in changes.inserted:
             if task.spec.name == FIRED_TASK:
                 self.on_fired(task)
         if self.is_in_doubt():
             raise StoreError("the connection was cut while the commit was under way")
+
+    def begin_commit(self, changes: Changes) -> asyncio.Future[None] | None:  # type: ignore[override]
+        seconds = self.takes()
+        if not seconds:
+            self.commit(changes)
+            return None
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        loop.call_later(seconds, self._land, changes, loop.time(), done)
+        return done
+
+    def _land(self, changes: Changes, decided_at: float, done: asyncio.Future[None]) -> None:
+        """On the server a commit goes on, whatever became of the scheduler meanwhile."""
+        try:
+            self._commit(changes, decided_at)
+        except StoreError as error:
+            done.set_exception(error)
+            done.exception()  # nobody may be left to look
+        else:
+            done.set_result(None)
 
     def prune(self, now: float, ended_before: float, surplus: int, limit: int) -> Pruned:
         before = {seq: self._task(seq) for seq in self._rows}

@@ -34,6 +34,8 @@ _LOOK_SECONDS = 0.25
 _RULES = (msgspec.structs.replace(RULES, window=4, max_retrying=2), RULES)
 #: Longer than any chain of crashes and failing commits that the plans make likely.
 _OUTAGE_SECONDS = 10.0
+#: How long a commit takes at most; 0: nobody can see that it takes any time.
+_COMMIT_SECONDS = (0.0, 0.05)
 _LONGEST_PAUSE_SECONDS = 3 * RULES.lease_seconds
 
 
@@ -48,6 +50,7 @@ class World:
         self._clock = VirtualClock()
         self.store = FaultyStore()
         self.store.on_pruned = self._note_pruned
+        self._commit_seconds = _COMMIT_SECONDS[seed // 6 % len(_COMMIT_SECONDS)]
         rules = _RULES[seed // 3 % len(_RULES)]
         self.host = SchedulerHost(self.store, self._clock, self._random, rules)
         self._networks: list[Network] = []
@@ -87,6 +90,8 @@ class World:
         operators = self._operators()
         self.store.fails = lambda: random.random() < self._weather.commit_fails
         self.store.is_in_doubt = lambda: random.random() < self._weather.commit_in_doubt
+        if self._commit_seconds:
+            self.store.takes = lambda: random.uniform(0.001, self._commit_seconds)
         self.host.start()
         for number in range(plan.workers):
             worker = WorkerHost(
