@@ -88,7 +88,8 @@ _FACTS: dict[str, Range] = {
     "store_calls": (0, 1e6), "clients": (1, 5), "strings": _exactly(3), "lists": _exactly(1),
     "hashes": _exactly(2),
     "success": (0.95 * _COMPLETED / (_SUBMITTED + 3.6), 1.05 * _COMPLETED / (_SUBMITTED + 3.6)),
-    "mean": (0.95 * _LEAST_BUSY / _ATTEMPTS, _LEAST_BUSY / _ATTEMPTS + 0.3), "p99": (0.4, 1.5),
+    # The rule may be a second behind, when the longest attempts had not ended.
+    "mean": (0.5 * _LEAST_BUSY / _ATTEMPTS, _LEAST_BUSY / _ATTEMPTS + 0.3), "p99": (0.4, 1.5),
     "failed_a_second_1h": _extrapolated(_FAILED / 3600),
     "failed_a_second_5m": _extrapolated(_FAILED / 300),
     "failure_ratio": (0.95 * _FAILED / _ENDED, 1.05 * _FAILED / _ENDED),
