@@ -75,7 +75,7 @@ class MetricsRoutes:
             await self._redis(),
         )
         accept = request.headers.get("accept", "")
-        # Some 1,300 lines take ten milliseconds: other requests need not wait for them.
+        # Hundreds of lines take some milliseconds: other requests need not wait for them.
         return _text_answer(*await asyncio.to_thread(render_metrics, source, accept))
 
     async def _redis(self) -> list[Metric]:

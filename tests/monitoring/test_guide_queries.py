@@ -61,7 +61,6 @@ _FIRST_BURST = {
     'task_queue_end_to_end_seconds_count{queue="default"}': _COMPLETED,
     'api:requests{status="201"}': _BATCHES,
     'task_queue_api_request_seconds_count{route="/api/v1/tasks/batch"}': _BATCHES,
-    'task_queue_api_request_seconds_count{route="/api/v1/queues/{queue:path}/pause"}': 1,
 }
 
 Range = tuple[float, float]
