@@ -51,9 +51,20 @@ class Column:
             parts = [_NULL if value is None else pack(form, size, value) for value in values]
         else:
             oid = _VARIABLE[self.kind][0]
-            raws = [v.encode() if isinstance(v, str) else v for v in values]
-            parts = [_NULL if raw is None else pack(">i", len(raw)) + raw for raw in raws]
+            if count > 1 and values[0] == values[-1]:
+                # Most columns say the same of many tasks: each text is put together once.
+                known = {value: _part(value) for value in set(values)}
+                parts = [known[value] for value in values]
+            else:
+                parts = [_part(value) for value in values]
         return _header(1, oid, count) + b"".join(parts)
+
+
+def _part(value: str | bytes | None) -> bytes:
+    if value is None:
+        return _NULL
+    raw = value.encode() if isinstance(value, str) else value
+    return pack(">i", len(raw)) + raw
 
 
 def _header(may_hold_null: int, oid: int, count: int) -> bytes:
