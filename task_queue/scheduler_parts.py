@@ -22,6 +22,8 @@ class SchedulerParts(Struct):
     random: Callable[[], float]
     next_firing: NextFiring
     trace_firing: TraceFiring = untraced
+    #: With so many tasks and reports in the inbox, a turn is decided while another is being saved.
+    ahead_from: int = 100
     #: Called after each committed turn with its time; must not raise.
     on_turn: Callable[[Effects, float], None] = lambda _fx, _now: None
     #: Called with what went wrong, in words, when a turn failed or the store was away.

@@ -6,8 +6,10 @@ that fails, the machine has decided things that never became true: it is thrown 
 that turn is told SchedulerUnavailable, and a new one is loaded from the store as soon as the store
 answers.
 
-A store may save a turn while the event loop goes on. Then one turn is under way at a time: the next
-one is decided when it is saved, and nobody asks the store anything meanwhile (see `settled`).
+A store may save a turn while the event loop goes on. What comes meanwhile waits for the next turn,
+which is decided when this one is saved; or before, if there is much to decide and nothing in either
+turn but everyday work: what is told of a turn when it is saved must still be true of its tasks. If
+the first is not saved, neither is the second. Nobody asks the store anything meanwhile (`settled`).
 """
 
 import asyncio
@@ -18,7 +20,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from task_queue.core.effects import Answer, Effects
-from task_queue.core.events import Event, Ticked, Unheard
+from task_queue.core.events import Event, TasksSubmitted, Ticked, Unheard, WorkerPulled
 from task_queue.core.machine import QueueMachine
 from task_queue.paging import pages_wanted, read_pages
 from task_queue.scheduler_api import SchedulerUnavailable
@@ -72,8 +74,10 @@ class TurnLoop:
         self._machine: QueueMachine | None = None
         self._steady = parts.clock.monotonic()
         self._inbox: list[Call] = []
+        self._inbox_weight = 0  #: tasks and reports in it
+        self._inbox_is_plain = True  #: there is nothing else in it
         self._turn_is_due = False
-        self._under_way: Turn | None = None
+        self._under_way: list[Turn] = []
         self._settling: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -163,13 +167,19 @@ class TurnLoop:
         self._refuse_if_store_hangs()
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._inbox.append((event, future))
+        if isinstance(event, TasksSubmitted):
+            self._inbox_weight += len(event.specs)
+        elif isinstance(event, WorkerPulled):
+            self._inbox_weight += len(event.reports)
+        else:
+            self._inbox_is_plain = False
         self._want_turn()
         return await future
 
     async def settled(self) -> None:
         """Wait until the store knows all that was decided. Up to the next `await` it stays so: what
         is asked of the store is still true in the turn that takes a `request` made there."""
-        while self._under_way is not None:
+        while self._under_way:
             self._refuse_if_store_hangs()
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._settling.append(waiter)
@@ -204,15 +214,15 @@ class TurnLoop:
 
     def _refuse_if_store_hangs(self) -> None:
         self.require_machine()
-        turn = self._under_way
-        if turn is not None:
-            waited = self._clock.monotonic() - turn.began
+        if self._under_way:
+            waited = self._clock.monotonic() - self._under_way[0].began
             if waited > _PATIENCE_SECONDS:
                 raise SchedulerUnavailable(f"the store has not answered for {waited:.0f} s")
 
     def _note(self, event: Ticked | Unheard) -> None:
         """Tell the machine something to which nobody waits for an answer."""
         self._inbox.insert(0, (event, asyncio.get_running_loop().create_future()))
+        self._inbox_is_plain = False
 
     # ---- turns -----------------------------------------------------------------------------
 
@@ -222,11 +232,11 @@ class TurnLoop:
             asyncio.get_running_loop().call_soon(self.turn)
 
     def turn(self) -> None:
-        """Handle, save and answer all that has come in; not while a turn is under way."""
+        """Handle, save and answer all that has come in."""
         self._turn_is_due = False
-        if self._under_way is not None:
-            return  # its end has the next one begin
         machine, store = self._machine, self._store
+        if self._under_way and not self._may_go_ahead():
+            return  # the end of the one that is under way has the next one begin
         if machine is None or store is None:
             away = SchedulerUnavailable("the store does not answer; try again shortly")
             _fail(self._take_inbox(), away)
@@ -246,11 +256,24 @@ class TurnLoop:
         if saving is None:
             self._finish(turn, machine)
         else:
-            self._under_way = turn
+            self._under_way.append(turn)
             saving.add_done_callback(partial(self._landed, turn, machine))
+
+    def _may_go_ahead(self) -> bool:
+        """Whether a turn may be decided while one is under way."""
+        return (
+            len(self._under_way) == 1
+            and self._inbox_weight >= self._parts.ahead_from
+            and self._inbox_is_plain
+            and not self._settling  # who waits for the store comes first
+            and not self._under_way[0].fx.changes.timeline  # all that ended in it is over
+            and self._machine is not None
+            and not pages_wanted(self._machine)  # the store does not have them all yet
+        )
 
     def _take_inbox(self) -> list[Call]:
         inbox, self._inbox = self._inbox, []
+        self._inbox_weight, self._inbox_is_plain = 0, True
         return inbox
 
     def _look_at_clock(self) -> None:
@@ -277,14 +300,15 @@ class TurnLoop:
     def _landed(self, turn: Turn, machine: QueueMachine, saving: "asyncio.Future[None]") -> None:
         """What was under way is over."""
         error = StoreError("it was cut off") if saving.cancelled() else saving.exception()
-        if self._under_way is not turn:
+        if turn not in self._under_way:
             return  # its callers were told when the machine was lost
-        self._under_way = None
+        self._under_way.remove(turn)
         if error is not None:
             self._fail_turn(turn.calls, error)
             return
         self._finish(turn, machine)
-        self._wake_settling()  # they go on before the next turn does
+        if not self._under_way:
+            self._wake_settling()  # they go on before the next turn does
         if self._inbox:
             self._want_turn()
 
@@ -339,8 +363,8 @@ class TurnLoop:
 
     def _lose(self, error: SchedulerUnavailable) -> None:
         self._machine = None
-        turn, self._under_way = self._under_way, None
-        if turn is not None:
+        under_way, self._under_way = self._under_way, []
+        for turn in under_way:
             _fail(turn.calls, error)
         _fail(self._take_inbox(), error)
         self._watcher.lost(error)

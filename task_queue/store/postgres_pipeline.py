@@ -19,6 +19,8 @@ from task_queue.store.protocol import StoreError
 
 #: With "%s" for each value; a value is a Column, a text or a whole number.
 Statement = tuple[str, tuple[Any, ...]]
+#: The same with types, formats and bytes of the values.
+Encoded = tuple[str, list[int], list[int], list[bytes]]
 
 
 class PostgresPipeline:
@@ -30,7 +32,8 @@ class PostgresPipeline:
         self._prepared = 0
         self._fresh: list[str] = []  #: prepared in the transaction that is under way
         self._error: psycopg.Error | None = None
-        self._done: asyncio.Future[None] | None = None
+        self._done: asyncio.Future[None] | None = None  #: of what is under way
+        self._next: list[tuple[list[Encoded], asyncio.Future[None]]] = []
         self._unsent = False
         self._watched = -1  #: the socket
 
@@ -40,8 +43,10 @@ class PostgresPipeline:
         Raises:
             StoreError, StaleEpoch: nothing was saved, or it is not known whether it was.
         """
+        if self._done is not None:
+            raise StoreError("a commit is under way: nothing can be saved beside it")
         with errors("save"):
-            self._send(statements)
+            self._send(_all_encoded(statements))
             ready = select.poll()
             over = False
             while not over:
@@ -51,16 +56,19 @@ class PostgresPipeline:
                 over = self._go_on()
 
     def begin(self, statements: Iterable[Statement]) -> "asyncio.Future[None]":
-        """Carry them out while the event loop goes on. The future has what `run` raises.
+        """Carry them out while the event loop goes on, after what is under way, and only if that
+        is carried out. Their values may change afterwards. The future has what `run` raises.
 
         Raises:
             StoreError: they could not be sent.
         """
-        with errors("save"):
-            self._send(statements)
-        self._done = asyncio.get_running_loop().create_future()
-        self._watch(self._done.get_loop())
-        return self._done
+        encoded = _all_encoded(statements)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._done is None:
+            self._begin(encoded, done)
+        else:
+            self._next.append((encoded, done))
+        return done
 
     def close(self) -> None:
         """Wait no longer for what is under way. To be called before the connection is closed."""
@@ -70,14 +78,17 @@ class PostgresPipeline:
 
     # ---- sending ---------------------------------------------------------------------------
 
-    def _send(self, statements: Iterable[Statement]) -> None:
+    def _begin(self, statements: list[Encoded], done: "asyncio.Future[None]") -> None:
+        with errors("save"):
+            self._send(statements)
+            self._watch(done.get_loop())
+        self._done = done
+
+    def _send(self, statements: list[Encoded]) -> None:
         libpq = self._libpq
-        if self._done is not None:
-            raise StoreError("a commit is under way: nothing can be saved beside it")
         self._error, self._fresh = None, []
-        ready = [(sql, *_encoded(values)) for sql, values in statements]
         libpq.enter_pipeline_mode()
-        for sql, types, formats, encoded in ready:
+        for sql, types, formats, encoded in statements:
             name = self._names.get(sql)
             if name is None:
                 name = self._prepare(sql, types)
@@ -120,13 +131,20 @@ class PostgresPipeline:
             self._watch(loop)
 
     def _end(self, error: StoreError | None) -> None:
+        """What was under way is over: on with the next one, or with none of them."""
         done, self._done = self._done, None
-        if done is None or done.cancelled():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
+        _settle(done, error)
+        if error is None and self._next:
+            encoded, following = self._next.pop(0)
+            try:
+                self._begin(encoded, following)
+            except StoreError as failure:
+                error = failure
+                _settle(following, failure)
+        if error is not None:
+            waiting, self._next = self._next, []
+            for _, following in waiting:
+                _settle(following, error)
 
     def _go_on(self) -> bool:
         """Take what has arrived. Whether that was all.
@@ -157,6 +175,19 @@ class PostgresPipeline:
             for sql in self._fresh:  # nobody knows how far the server came
                 del self._names[sql]
             raise self._error
+
+
+def _settle(done: "asyncio.Future[None] | None", error: StoreError | None) -> None:
+    if done is None or done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
+
+
+def _all_encoded(statements: Iterable[Statement]) -> list[Encoded]:
+    return [(sql, *_encoded(values)) for sql, values in statements]
 
 
 def _encoded(values: tuple[Any, ...]) -> tuple[list[int], list[int], list[bytes]]:

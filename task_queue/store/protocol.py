@@ -150,9 +150,12 @@ class Store(Reader, Protocol):
     def begin_commit(self, changes: Changes) -> "asyncio.Future[None] | None":
         """Like `commit`, but the event loop may go on meanwhile.
 
+        Another may be begun before it is done: it is saved after it, and only if it is saved.
+        What is in `changes` may change then; what was in it is saved.
+
         Returns:
-            None: it is saved. Otherwise a future with the outcome; until it is done nothing else
-            may be asked of this store.
+            None: it is saved. Otherwise a future with the outcome; until it is done nothing but
+            `begin_commit` may be asked of this store.
 
         Raises:
             StaleEpoch, StoreError: as `commit`; the future has them as well.

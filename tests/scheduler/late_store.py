@@ -1,6 +1,7 @@
 """A store that saves while the event loop goes on, and is done when a test says so."""
 
 import asyncio
+from copy import deepcopy
 
 from task_queue.core.effects import Changes
 from task_queue.store.memory import MemoryStore
@@ -33,9 +34,10 @@ class LateStore:
             done.set_result(None)
 
     def fail(self) -> None:
-        """It comes to nothing."""
-        _, _, done = self._waiting.pop(0)
-        done.set_exception(StoreError("the server went away"))
+        """It comes to nothing, and so do those behind it."""
+        waiting, self._waiting = self._waiting, []
+        for _, _, done in waiting:
+            done.set_exception(StoreError("the server went away"))
 
     def _open(self) -> MemoryStore:
         store = self._data.connect()
@@ -45,7 +47,7 @@ class LateStore:
                 store.commit(changes)
                 return None
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((store, changes, done))
+            self._waiting.append((store, deepcopy(changes), done))
             return done
 
         store.begin_commit = begin  # type: ignore[method-assign,assignment]

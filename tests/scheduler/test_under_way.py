@@ -138,6 +138,85 @@ async def test_a_tick_meanwhile_is_not_lost(
     assert hall.status(due) is Status.QUEUED
 
 
+# ---- deciding ahead -------------------------------------------------------------------------
+
+
+async def test_much_that_comes_meanwhile_is_decided_ahead_and_told_in_order(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    await hall.register(scheduler, slots=1_000)
+    late.holds = True
+    first = background(scheduler.submit([task_spec() for _ in range(200)]))
+    await quiet()
+    pull = background(scheduler.pull(hall.pull_event(want=1_000)))
+    second = background(scheduler.submit([task_spec() for _ in range(200)]))
+    third = background(scheduler.submit([task_spec() for _ in range(200)]))
+    await quiet()
+    fourth = background(scheduler.submit([task_spec() for _ in range(200)]))
+    await quiet()
+    assert late.under_way == 2
+    assert hall.data.load().tasks == []
+    late.land()
+    await quiet()
+    assert [c.done() for c in (first, second, third, pull, fourth)] == [True] + [False] * 4
+    assert (late.under_way, len(hall.data.load().tasks)) == (2, 200)
+    late.land()
+    grant = await pull
+    assert [c.done() for c in (second, third, fourth)] == [True, True, False]
+    late.land()
+    assert isinstance(await fourth, Accepted)
+    tasks = hall.data.load().tasks
+    assert [task.seq for task in tasks] == list(range(1, 801))
+    assert {task.status for task in tasks[:600]} == {Status.RUNNING}
+    assert leased(grant) == [task.spec.id for task in tasks[:600]]
+
+
+async def test_if_a_turn_fails_the_one_decided_on_top_of_it_is_not_saved_either(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    kept = await hall.submit(scheduler)
+    late.holds = True
+    calls = [background(scheduler.submit([task_spec() for _ in range(200)]))]
+    await quiet()
+    calls.append(background(scheduler.submit([task_spec() for _ in range(200)])))
+    await quiet()
+    calls.append(background(scheduler.submit([task_spec()])))
+    await quiet()
+    assert late.under_way == 2
+    late.holds = False
+    late.fail()
+    for call in calls:
+        with pytest.raises(SchedulerUnavailable):
+            await call
+    await scheduler.started()
+    assert [task.spec.id for task in hall.data.load().tasks] == [kept]
+    assert len(hall.troubles) == 1
+    assert await hall.submit(scheduler)
+
+
+@pytest.mark.parametrize("what", ["little", "a cancel", "a page", "who has to ask"])
+async def test_what_is_not_decided_ahead(hall: Hall, late: LateStore, what: str) -> None:
+    scheduler = await hall.started(Rules(window=1 if what == "a page" else 4_000))
+    lease = await hall.running(scheduler)
+    await scheduler.submit([task_spec() for _ in range(3)])
+    late.holds = True
+    first = background(scheduler.pull(hall.pull_event(reports=(succeeded(lease),))))
+    await quiet()
+    calls: list[asyncio.Task[Any]] = []
+    if what == "who has to ask":
+        calls.append(background(scheduler.retry(lease.task_id, "r")))
+    if what == "a cancel":
+        calls.append(background(scheduler.request(CancelRequested(lease.task_id))))
+    await quiet()
+    count = 99 if what == "little" else 200
+    calls.append(background(scheduler.submit([task_spec() for _ in range(count)])))
+    await quiet()
+    assert late.under_way == 1
+    late.holds = False
+    late.land()
+    await asyncio.gather(first, *calls)
+
+
 # ---- what has to ask the store --------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from copy import deepcopy
 
 from task_queue.core.effects import Changes
 from task_queue.core.status import TERMINAL
@@ -26,6 +27,7 @@ class FaultyStore(MemoryStore):
         self.on_fired: Callable[[Task], None] = lambda _task: None
         #: Called with a task that was deleted, its result, and the seconds since it was over.
         self.on_pruned: Callable[[Task, bytes, float], None] = lambda _task, _result, _age: None
+        self._last: asyncio.Future[None] | None = None  #: the commit of this connection begun last
         self._over_since: dict[int, float] = {}  #: by seq, in virtual time
 
     def commit(self, changes: Changes) -> None:
@@ -51,7 +53,23 @@ class FaultyStore(MemoryStore):
             return None
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        loop.call_later(seconds, self._land, changes, loop.time(), done)
+        before, self._last = self._last, done
+        as_it_is, decided_at = deepcopy(changes), loop.time()
+
+        def land() -> None:
+            self._land(as_it_is, decided_at, done)
+
+        def begin(_: object = None) -> None:
+            if before is not None and before.exception() is not None:
+                _fail(done, StoreError("the one before it was not saved"))
+            else:
+                loop.call_later(seconds, land)
+
+        if before is None or before.done():
+            before = None  # whatever became of it
+            begin()
+        else:
+            before.add_done_callback(begin)
         return done
 
     def _land(self, changes: Changes, decided_at: float, done: asyncio.Future[None]) -> None:
@@ -59,8 +77,7 @@ class FaultyStore(MemoryStore):
         try:
             self._commit(changes, decided_at)
         except StoreError as error:
-            done.set_exception(error)
-            done.exception()  # nobody may be left to look
+            _fail(done, error)
         else:
             done.set_result(None)
 
@@ -73,3 +90,8 @@ class FaultyStore(MemoryStore):
             age = at - self._over_since.get(seq, at)
             self.on_pruned(before[seq], results.get(seq, b""), age)
         return pruned
+
+
+def _fail(done: asyncio.Future[None], error: StoreError) -> None:
+    done.set_exception(error)
+    done.exception()  # nobody may be left to look

@@ -54,7 +54,7 @@ class SchedulerHost:
         scheduler = self.make_scheduler(
             SchedulerParts(
                 self.store.connect, self._rules, self._clock, self.new_id, self._random.random,
-                next_firing, check=check_invariants,
+                next_firing, check=check_invariants, ahead_from=1,
                 on_dethroned=lambda: self._forget(scheduler),
             )
         )  # fmt: skip

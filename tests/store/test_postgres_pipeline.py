@@ -52,14 +52,28 @@ async def test_a_commit_larger_than_all_buffers_lands(store: PostgresStore) -> N
     assert [len(task.spec.arguments) for task in store.load().tasks] == [_MUCH // 10] * 10 + [_MUCH]
 
 
-async def test_nothing_else_is_saved_beside_it(store: PostgresStore) -> None:
-    done = store.begin_commit(inserted(a_task(1)))
-    for beside in (store.commit, store.begin_commit):
-        with pytest.raises(StoreError, match="under way"):
-            beside(inserted(a_task(2)))
-    await done
-    await store.begin_commit(inserted(a_task(2)))
-    assert [task.seq for task in store.load().tasks] == [1, 2]
+async def test_nothing_is_saved_beside_it_but_another_after_it(store: PostgresStore) -> None:
+    later = inserted(a_task(2))
+    first, second = store.begin_commit(inserted(a_task(1))), store.begin_commit(later)
+    later.inserted.append(a_task(3))  # too late
+    with pytest.raises(StoreError, match="under way"):
+        store.commit(inserted(a_task(4)))
+    await second
+    assert first.done()
+    await store.begin_commit(inserted(a_task(5)))
+    assert [task.seq for task in store.load().tasks] == [1, 2, 5]
+
+
+async def test_if_one_fails_those_behind_it_are_not_saved_either(store: PostgresStore) -> None:
+    begun = [
+        store.begin_commit(inserted(*tasks))
+        for tasks in ([a_task(1)], [a_task(2), a_task(2)], [a_task(3)], [a_task(4)])
+    ]
+    outcomes = await asyncio.gather(*begun, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), *[StoreError] * 3]
+    assert [task.seq for task in store.load().tasks] == [1]
+    await store.begin_commit(inserted(a_task(3)))
+    assert [task.seq for task in store.load().tasks] == [1, 3]
 
 
 async def test_one_that_fails_saves_nothing_and_the_next_one_works(store: PostgresStore) -> None:
