@@ -58,6 +58,7 @@ class Turn(Struct):
     fx: Effects
     pages: int  #: events before those of the calls
     began: float  #: by the steady clock
+    saving: "asyncio.Future[None] | None" = None  #: None: it is saved
 
 
 class TurnLoop:
@@ -249,15 +250,15 @@ class TurnLoop:
             fx = machine.handle([*pages, *(event for event, _ in calls)], self.now)
             self._parts.check(machine)
             turn = Turn(calls, fx, len(pages), self._clock.monotonic())
-            saving = self._save(store, turn, machine.refused_reports > refused)
+            turn.saving = self._save(store, turn, machine.refused_reports > refused)
         except Exception as error:  # noqa: BLE001  whatever it was, memory and store may differ now
             self._fail_turn(calls, error)
             return
-        if saving is None:
+        if turn.saving is None:
             self._finish(turn, machine)
         else:
             self._under_way.append(turn)
-            saving.add_done_callback(partial(self._landed, turn, machine))
+            turn.saving.add_done_callback(partial(self._landed, turn, machine))
 
     def _may_go_ahead(self) -> bool:
         """Whether a turn may be decided while one is under way."""
@@ -293,6 +294,8 @@ class TurnLoop:
         self.stats.turns += 1
         if turn.fx.changes:
             return store.begin_commit(turn.fx.changes)
+        if self._under_way:  # what it answers rests on that
+            return self._under_way[-1].saving
         if has_refused:
             store.check_writable()
         return None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
 import pytest
 
 from task_queue.core.effects import Accepted, Moved
@@ -192,6 +193,26 @@ async def test_if_a_turn_fails_the_one_decided_on_top_of_it_is_not_saved_either(
     assert [task.spec.id for task in hall.data.load().tasks] == [kept]
     assert len(hall.troubles) == 1
     assert await hall.submit(scheduler)
+
+
+async def test_what_changes_nothing_but_rests_on_what_is_under_way_waits_for_it(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    lease = await hall.running(scheduler)
+    late.holds = True
+    specs = [task_spec() for _ in range(200)]
+    first = background(scheduler.submit(specs))
+    await quiet()
+    again = background(scheduler.submit(specs))
+    stale = [msgspec.structs.replace(failed(lease), attempt=9) for _ in range(200)]
+    refused = background(scheduler.request(hall.pull_event(want=0, reports=tuple(stale))))
+    await quiet()
+    assert scheduler._turns.require_machine().refused_reports == 200
+    assert (late.under_way, again.done(), refused.done()) == (1, False, False)
+    late.land()
+    assert await again == Accepted([spec.id for spec in specs], list(range(200)))
+    assert await first == Accepted([spec.id for spec in specs])
+    await refused
 
 
 @pytest.mark.parametrize("what", ["little", "a cancel", "a page", "who has to ask"])
