@@ -79,6 +79,7 @@ class TurnLoop:
         self._inbox_is_plain = True  #: there is nothing else in it
         self._turn_is_due = False
         self._under_way: list[Turn] = []
+        self._saved_at = self._steady  #: the last commit, by the steady clock
         self._settling: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -318,7 +319,10 @@ class TurnLoop:
     def _finish(self, turn: Turn, machine: QueueMachine) -> None:
         fx = turn.fx
         if fx.changes:
-            self.stats.note_commit(fx.changes, self._clock.monotonic() - turn.began)
+            # One that was decided ahead began to be saved when the one before it had been.
+            began = max(turn.began, self._saved_at)
+            self._saved_at = self._clock.monotonic()
+            self.stats.note_commit(fx.changes, self._saved_at - began)
         for (_, future), answer in zip(turn.calls, fx.answers[turn.pages :], strict=True):
             if not future.done():  # its caller may have gone away
                 future.set_result(answer)
