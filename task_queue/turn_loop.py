@@ -20,8 +20,9 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from task_queue.core.effects import Answer, Effects
-from task_queue.core.events import Event, TasksSubmitted, Ticked, Unheard, WorkerPulled
+from task_queue.core.events import Event, Ticked, Unheard
 from task_queue.core.machine import QueueMachine
+from task_queue.inbox import Call, Inbox, fail
 from task_queue.paging import pages_wanted, read_pages
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.scheduler_parts import SchedulerParts
@@ -35,7 +36,6 @@ _STEP_SECONDS = 0.02
 _PATIENCE_SECONDS = 5.0
 
 T = TypeVar("T")
-Call = tuple[Event, "asyncio.Future[Answer]"]
 
 
 class TurnWatcher(Protocol):
@@ -74,9 +74,7 @@ class TurnLoop:
         self._store: Store | None = None
         self._machine: QueueMachine | None = None
         self._steady = parts.clock.monotonic()
-        self._inbox: list[Call] = []
-        self._inbox_weight = 0  #: tasks and reports in it
-        self._inbox_is_plain = True  #: there is nothing else in it
+        self._inbox = Inbox()
         self._turn_is_due = False
         self._under_way: list[Turn] = []
         self._saved_at = self._steady  #: the last commit, by the steady clock
@@ -167,14 +165,7 @@ class TurnLoop:
     async def request(self, event: Event) -> Answer:
         """Have the machine handle something. Its answer, once that is saved."""
         self._refuse_if_store_hangs()
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._inbox.append((event, future))
-        if isinstance(event, TasksSubmitted):
-            self._inbox_weight += len(event.specs)
-        elif isinstance(event, WorkerPulled):
-            self._inbox_weight += len(event.reports)
-        else:
-            self._inbox_is_plain = False
+        future = self._inbox.add(event)
         self._want_turn()
         return await future
 
@@ -211,7 +202,7 @@ class TurnLoop:
     def tick(self) -> None:
         """Let the machine see the time."""
         if self._machine is not None:
-            self._note(Ticked())
+            self._inbox.note(Ticked())
             self.turn()
 
     def _refuse_if_store_hangs(self) -> None:
@@ -220,11 +211,6 @@ class TurnLoop:
             waited = self._clock.monotonic() - self._under_way[0].began
             if waited > _PATIENCE_SECONDS:
                 raise SchedulerUnavailable(f"the store has not answered for {waited:.0f} s")
-
-    def _note(self, event: Ticked | Unheard) -> None:
-        """Tell the machine something to which nobody waits for an answer."""
-        self._inbox.insert(0, (event, asyncio.get_running_loop().create_future()))
-        self._inbox_is_plain = False
 
     # ---- turns -----------------------------------------------------------------------------
 
@@ -241,10 +227,10 @@ class TurnLoop:
             return  # the end of the one that is under way has the next one begin
         if machine is None or store is None:
             away = SchedulerUnavailable("the store does not answer; try again shortly")
-            _fail(self._take_inbox(), away)
+            fail(self._inbox.take(), away)
             return
         self._look_at_clock()
-        calls = self._take_inbox()
+        calls = self._inbox.take()
         refused = machine.refused_reports
         try:
             pages = read_pages(machine, store)
@@ -265,18 +251,13 @@ class TurnLoop:
         """Whether a turn may be decided while one is under way."""
         return (
             len(self._under_way) == 1
-            and self._inbox_weight >= self._parts.ahead_from
-            and self._inbox_is_plain
+            and self._inbox.weight >= self._parts.ahead_from
+            and self._inbox.is_plain
             and not self._settling  # who waits for the store comes first
             and not self._under_way[0].fx.changes.timeline  # all that ended in it is over
             and self._machine is not None
             and not pages_wanted(self._machine)  # the store does not have them all yet
         )
-
-    def _take_inbox(self) -> list[Call]:
-        inbox, self._inbox = self._inbox, []
-        self._inbox_weight, self._inbox_is_plain = 0, True
-        return inbox
 
     def _look_at_clock(self) -> None:
         """What was sent while this process was stopped is still on its way: nobody is to blame."""
@@ -285,9 +266,9 @@ class TurnLoop:
         steady, self._steady = self._steady, self._clock.monotonic()
         jumped = passed - (self._steady - steady)
         if passed > 2 * self._parts.rules.poll_seconds:  # a turn comes at least once in that time
-            self._note(Unheard(passed))
+            self._inbox.note(Unheard(passed))
         elif jumped > _STEP_SECONDS:  # the clock was set ahead: a lease is no shorter for that
-            self._note(Unheard(jumped))
+            self._inbox.note(Unheard(jumped))
 
     def _save(self, store: Store, turn: Turn, has_refused: bool) -> "asyncio.Future[None] | None":
         """Save the turn. Who refuses a report without saving anything proves that he may: one that
@@ -355,7 +336,7 @@ class TurnLoop:
         self._machine = None
         self._parts.on_trouble("a turn failed; its callers were told so", error)
         unavailable = SchedulerUnavailable(f"nothing was saved: {error}")
-        _fail(calls, unavailable)
+        fail(calls, unavailable)
         self._lose(unavailable)
         if not self._stopped:
             self.start()
@@ -363,7 +344,7 @@ class TurnLoop:
     def _give_up(self, calls: Sequence[Call], error: StaleEpoch) -> None:
         self._stopped = True
         unavailable = SchedulerUnavailable(str(error))
-        _fail(calls, unavailable)
+        fail(calls, unavailable)
         self._lose(unavailable)
         self._parts.on_trouble("another scheduler has taken over", error)
         self._parts.on_dethroned()
@@ -372,8 +353,8 @@ class TurnLoop:
         self._machine = None
         under_way, self._under_way = self._under_way, []
         for turn in under_way:
-            _fail(turn.calls, error)
-        _fail(self._take_inbox(), error)
+            fail(turn.calls, error)
+        fail(self._inbox.take(), error)
         self._watcher.lost(error)
         self._wake_settling()
 
@@ -388,10 +369,4 @@ class TurnLoop:
         try:
             store.check_writable()
         except StoreError as error:
-            self._fail_turn(self._take_inbox(), error)
-
-
-def _fail(calls: Sequence[Call], error: SchedulerUnavailable) -> None:
-    for event, future in calls:
-        if not future.done() and not isinstance(event, Ticked | Unheard):
-            future.set_exception(error)
+            self._fail_turn(self._inbox.take(), error)
