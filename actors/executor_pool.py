@@ -489,12 +489,12 @@ class ExecutorPool:
 
     def _relieve(self, now: float) -> None:
         """Give back read-ahead that turned out to be more than a moment's work."""
-        slots = self._config.slots
-        keep = slots + 2 * self._estimates.ahead(max(0, slots - self._stuck))
+        free = max(0, self._config.slots - self._stuck)
+        keep = free + 2 * self._estimates.ahead(free)
         if len(self._buffer) <= keep:
             self._crowded_since = None
         elif self._crowded_since is None:
             self._crowded_since = now
         elif now - self._crowded_since >= _CROWDED_SECONDS:
             self._crowded_since = None
-            self._release(KINDS, keep=slots - min(slots, self._stuck))
+            self._release(KINDS, keep=free)

@@ -164,6 +164,24 @@ def test_read_ahead_that_turns_out_slow_is_given_back(play: Play, tmp_path: Path
     play(story, slots=2)
 
 
+def test_one_lease_behind_a_long_task_is_given_back_too(play: Play, tmp_path: Path) -> None:
+    async def story(driver: Any) -> None:
+        gate = tmp_path / "gate"
+        driver.teach("wait_for")
+        leases = [driver.lease("wait_for", str(gate)) for _ in range(2)]
+        driver.pool.run(leases)
+        await driver.told(leases[0].task_id)
+        await driver.let_pass(0.06)  # so it is not short
+        await driver.let_pass(0.4)
+        assert driver.reports == {}
+        driver.clock.advance(0.2)
+        assert (await driver.report(leases[1].task_id)).outcome == "released"
+        gate.touch()
+        assert (await driver.report(leases[0].task_id)).outcome == "succeeded"
+
+    play(story)
+
+
 def test_release_unstarted_keeps_what_runs(play: Play, tmp_path: Path) -> None:
     async def story(driver: Any) -> None:
         gate = tmp_path / "gate"
