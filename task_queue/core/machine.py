@@ -190,6 +190,8 @@ class QueueMachine:
             info.registered_at = now
             self.workers[info.worker_id] = WorkerState(info, last_seen=now)
             fx.changes.workers[info.worker_id] = info
+        else:
+            old.last_seen = now
         return Registered(self.rules.lease_seconds, self.rules.poll_seconds)
 
     def _worker_resumed(self, event: ev.WorkerResumed, now: float, fx: Effects) -> Answer:

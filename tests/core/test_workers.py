@@ -29,6 +29,19 @@ def test_registering_again_changes_nothing(machine: DrivenMachine) -> None:
     assert machine.holds() == {lease.task_id}
 
 
+def test_a_worker_that_registers_again_lives_and_drains_on(machine: DrivenMachine) -> None:
+    """Its answer is lost on the way, and it has not pulled yet."""
+    lease_seconds = machine.machine.rules.lease_seconds
+    machine.register()
+    machine.tick(0.6 * lease_seconds)
+    machine.register()
+    machine.handle(ev.WorkerStatusWanted("w1", WorkerStatus.DRAINING))
+    machine.tick(0.6 * lease_seconds)
+    machine.register()
+    assert machine.infos["w1"].status is WorkerStatus.DRAINING
+    assert machine.infos["w1"].ended_at is None
+
+
 def test_a_second_worker_under_a_living_worker_s_id_is_refused(machine: DrivenMachine) -> None:
     lease = machine.start()
     answer = machine.register(incarnation="b")

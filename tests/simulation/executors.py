@@ -111,6 +111,8 @@ class SimulatedExecutors:
         self.on_change()
 
     def _fill(self) -> None:
+        if self._dead:  # a stopped process can be killed: no SIGCONT brings it back
+            return
         if asyncio.get_running_loop().time() >= self._trusted_until and not self._paused:
             self.release_unstarted()
         self._release_late()
@@ -125,7 +127,7 @@ class SimulatedExecutors:
     def _release_late(self) -> None:
         now = asyncio.get_running_loop().time()
         late = [mark for mark, moment in self._start_before.items() if moment <= now]
-        if self._dead or self._paused:
+        if self._paused:
             return
         for lease in [w for w in self._waiting if (w.task_id, w.attempt) in late]:
             self._waiting.remove(lease)
