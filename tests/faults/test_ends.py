@@ -132,7 +132,7 @@ def test_a_machine_that_is_about_to_go_costs_no_attempt(
     gone_after = time.monotonic() - told_at
     print(f"the worker was gone after {gone_after:.2f} s of {_NODE_SECONDS}")
     assert gone_after < _NODE_SECONDS
-    until(lambda: stage.view().status == "ended", 5.0, "an orderly end of the worker")
+    until(lambda: stage.view().status == "ended", 20.0, "an orderly end of the worker")
     stage.open_all()
     finished, interrupted = stage.on_node
     assert finished.result(timeout=30) == 1  # it had the time
@@ -183,11 +183,17 @@ class Stage:
                 self._submit_hold()
             self._wait_for_starts(running)
         (self.process,) = self._node.workers()
-        worker = next(w for w in self._client.workers() if w.pid == self.process.pid)
-        self._worker_id = worker.worker_id
+        until(lambda: len(self._running()) == _SLOTS, 30.0, "the API to tell of its tasks")
         #: The tasks of the worker on the machine that joined.
-        self.on_node = [self._tasks[task_id] for task_id in worker.running]
-        assert len(self.on_node) == _SLOTS
+        self.on_node = [self._tasks[task_id] for task_id in self._running()]
+
+    def _running(self) -> list[str]:
+        """Of the worker on the machine that joined, as the API knows it: a moment late."""
+        for worker in self._client.workers():
+            if worker.pid == self.process.pid:
+                self._worker_id = worker.worker_id
+                return list(worker.running)
+        return []
 
     def wait_behind(self) -> list[TaskHandle[str]]:
         """Tasks that find no free slot."""
