@@ -199,7 +199,7 @@ class Worker:
             if grant.cancels:
                 self._executors.cancel(grant.cancels)
             if grant.order == "resync":
-                await self._resume()
+                await self._resume(grant.asked_by)
             elif grant.order:
                 order = grant.order
             self._log_heartbeat()
@@ -244,13 +244,15 @@ class Worker:
         assert isinstance(answer, Registered)
         self._lease_seconds = answer.lease_seconds
 
-    async def _resume(self) -> None:
+    async def _resume(self, asked_by: float | None) -> None:
         """Tell a new scheduler what is really held here."""
         self._resumed_seq = self._seq
         unanswered = [report for pull in self._open.values() for report in pull.event.reports]
         holding = self._executors.holding() + [(r.task_id, r.attempt) for r in unanswered]
         await self._insist(
-            WorkerResumed(self._info.worker_id, self._info.incarnation, holding, self._resumed_seq)
+            WorkerResumed(
+                self._info.worker_id, self._info.incarnation, holding, self._resumed_seq, asked_by
+            )
         )
 
     async def _leave(self, order: str) -> str:

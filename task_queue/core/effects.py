@@ -133,6 +133,8 @@ class Grant(Struct, gc=False):
     #: "resync": say what you hold. "end": you hold nothing and were drained: deregister.
     #: "gone": you are not known (any more): stop everything, report nothing.
     order: Literal["", "resync", "end", "gone"] = ""
+    #: Of a "resync": when who asks was loaded, for the answer.
+    asked_by: float | None = None
 
 
 class Effects(Struct):

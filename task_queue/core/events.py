@@ -67,6 +67,9 @@ class WorkerResumed(Struct, tag=True):
     #: Newest pull that the worker had opened. Leases that still come with it or an older one are
     #: given back unstarted. None: it cannot be told from a late copy, and is believed.
     seq: int | None = None
+    #: Of the "resync" that this answers. A list that was meant for an earlier scheduler is not
+    #: believed: it does not know what that one granted afterwards. None: it is.
+    asked_by: float | None = None
 
 
 class WorkerPulled(Struct, tag=True):

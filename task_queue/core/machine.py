@@ -72,6 +72,7 @@ class QueueMachine:
         trace_firing: TraceFiring = untraced,
     ) -> None:
         self.rules = rules
+        self._loaded_at = now
         self.book = TaskBook(random, loaded.next_seq, rules)
         self._acceptance = Acceptance(self.book, rules)
         self.paused: set[str] = set(loaded.paused_queues)
@@ -198,6 +199,8 @@ class QueueMachine:
         worker = self._known(event.worker_id, event.incarnation)
         if worker is None:
             return Refused("unknown_worker", f"worker {event.worker_id} is not registered")
+        if event.asked_by not in (None, self._loaded_at):
+            return Done()  # meant for an earlier scheduler: this one asks for itself
         worker.last_seen = now
         if worker.confirmed:  # said before; what was granted since then is not in a repeated list
             return Done()
@@ -458,7 +461,8 @@ class QueueMachine:
             info = worker.info
             fx.grants.append(
                 Grant(info.worker_id, info.incarnation, worker.pull_seq, leases, worker.cancels,
-                      order)  # type: ignore[arg-type]  # the three words above are of its type
+                      order,  # type: ignore[arg-type]  # the three words above are of its type
+                      self._loaded_at if order == "resync" else None)
             )  # fmt: skip
             worker.parked_until = None
             worker.cancels = []

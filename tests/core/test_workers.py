@@ -528,6 +528,27 @@ def test_a_late_copy_of_a_resume_is_not_believed(machine: DrivenMachine) -> None
     assert machine.status(lease.task_id) is Status.COMPLETED
 
 
+def test_a_resume_that_an_earlier_scheduler_asked_for_is_not_believed(
+    machine: DrivenMachine,
+) -> None:
+    lease = machine.start()
+    machine.restart()
+    machine.handle(ev.WorkerPulled("w1", "a", 7, 1))
+    (earlier,) = machine.last.grants
+    machine.tick(0.1)
+    machine.restart()
+    # The pull arrives here too, late: so this scheduler has asked, but nothing of it was heard.
+    machine.handle(ev.WorkerPulled("w1", "a", 7, 1))
+    (grant,) = machine.last.grants
+    assert (earlier.order, grant.order) == ("resync", "resync")
+    machine.handle(ev.WorkerResumed("w1", "a", [], seq=7, asked_by=earlier.asked_by))
+    assert machine.holds() == {lease.task_id}
+    held = [(lease.task_id, lease.attempt)]
+    machine.handle(ev.WorkerResumed("w1", "a", held, seq=7, asked_by=grant.asked_by))
+    machine.report(succeeded(lease))
+    assert machine.status(lease.task_id) is Status.COMPLETED
+
+
 def test_a_pull_from_before_a_resume_gets_no_lease(machine: DrivenMachine) -> None:
     machine.register()
     machine.restart()
