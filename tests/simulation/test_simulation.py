@@ -12,7 +12,7 @@ from tests.simulation.planted import PLANTED
 from tests.simulation.virtual_loop import Deadlock, VirtualLoop
 from tests.simulation.world import World
 
-_SEEDS = 300
+_SEEDS = 200
 _CROWDED_SEEDS = 20
 _SEEDS_TO_FIND = 60
 
