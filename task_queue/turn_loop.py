@@ -57,7 +57,8 @@ class Turn(Struct):
     calls: list[Call]
     fx: Effects
     pages: int  #: events before those of the calls
-    began: float  #: by the steady clock
+    now: float  #: when it was decided
+    began: float  #: the same by the steady clock
     saving: "asyncio.Future[None] | None" = None  #: None: it is saved
 
 
@@ -236,7 +237,7 @@ class TurnLoop:
             pages = read_pages(machine, store)
             fx = machine.handle([*pages, *(event for event, _ in calls)], self.now)
             self._parts.check(machine)
-            turn = Turn(calls, fx, len(pages), self._clock.monotonic())
+            turn = Turn(calls, fx, len(pages), self.now, self._clock.monotonic())
             turn.saving = self._save(store, turn, machine.refused_reports > refused)
         except Exception as error:  # noqa: BLE001  whatever it was, memory and store may differ now
             self._fail_turn(calls, error)
@@ -307,8 +308,8 @@ class TurnLoop:
         for (_, future), answer in zip(turn.calls, fx.answers[turn.pages :], strict=True):
             if not future.done():  # its caller may have gone away
                 future.set_result(answer)
-        self._watcher.saved(fx, machine, self.now)
-        self._parts.on_turn(fx, self.now)
+        self._watcher.saved(fx, machine, turn.now)
+        self._parts.on_turn(fx, turn.now)
         self._arm_timer(machine)
         if pages_wanted(machine):
             self._want_turn()

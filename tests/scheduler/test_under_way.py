@@ -172,6 +172,25 @@ async def test_much_that_comes_meanwhile_is_decided_ahead_and_told_in_order(
     assert leased(grant) == [task.spec.id for task in tasks[:600]]
 
 
+async def test_what_is_told_of_a_turn_has_the_time_at_which_it_was_decided(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    times: list[float] = []
+    scheduler._turns._parts.on_turn = lambda _fx, now: times.append(now)
+    began = hall.clock.now()
+    late.holds = True
+    calls = []
+    for _ in range(2):
+        calls.append(background(scheduler.submit([task_spec() for _ in range(200)])))
+        await quiet()
+        hall.clock.advance(1)
+    assert late.under_way == 2
+    late.land()
+    late.land()
+    await asyncio.gather(*calls)
+    assert times == [began, began + 1]
+
+
 async def test_if_a_turn_fails_the_one_decided_on_top_of_it_is_not_saved_either(
     hall: Hall, late: LateStore, scheduler: Scheduler
 ) -> None:
