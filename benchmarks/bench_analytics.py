@@ -4,9 +4,10 @@
 
 One million tasks (--short: 100,000) in SQLite, and in a PostgreSQL of the benchmark's own if it is
 installed, accepted evenly over seven days: 97 % COMPLETED, 2 % FAILED, 1 % waiting. Each question
-of the API to the store as a new replica asks it, milliseconds, in one process, with nothing else
-running; HTTP and JSON are not in it. A search that must look at very many tasks is continued from
-page to page: its pages are measured, and how long it takes to reach the end.
+of the API, milliseconds: to the store as a new replica asks it, in one process, without HTTP and
+JSON; then over HTTP, to a new replica behind uvicorn in a process of its own. A search that must
+look at very many tasks is continued from page to page: its pages are measured, and how long it
+takes to reach the end; over HTTP its first page.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from benchmarks import analytics_over_http
 from benchmarks.bench_store import installed_postgres
 from benchmarks.own_folder import own_folder
 from benchmarks.report import report, spread
@@ -195,6 +197,7 @@ def main() -> None:
             reader = open_reader(store_url)
             measured |= measure(reader, rounds)
             reader.close()
+            measured |= analytics_over_http.measure(store_url, _NOW, searches(), folder, rounds)
             figures |= {f"{kind}: {name}": value for name, value in measured.items()}
     report("bench_analytics", figures, seed=_SEED)
 
