@@ -33,10 +33,13 @@ class ReplicaFigures(Struct):
         for route in routes:
             self.routes.setdefault(route, Histogram())
 
-    def count(self, status: int, route: str, seconds: float) -> None:
-        """Count an answer; `route` is a path of the API as it is declared, not as it was asked."""
+    def count(self, status: int) -> None:
+        """Count an answer to a caller."""
         key = str(status)
         self.answers[key] = self.answers.get(key, 0) + 1
+
+    def time(self, route: str, seconds: float) -> None:
+        """Note how long an answer took; `route` is a path as it is declared, not as asked."""
         histogram = self.routes.get(route)
         if histogram is None:
             histogram = self.routes[route] = Histogram()

@@ -23,6 +23,11 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,200}")
 ROUTE_KEY = "task_queue.route"
 #: The route of what no declared path fits.
 NO_ROUTE = "other"
+#: What monitoring asks again and again. A 503 there tells of a worker or a store, and is no failure
+#: of the API: `api:requests`, of which its availability is made, has only what callers asked.
+OF_MONITORING = (
+    "/health", "/metrics", "/api/v1/health", "/api/v1/metrics", "/api/v1/prometheus",
+)  # fmt: skip
 #: Where in its state its own place in a trace is noted, if it is traced: the parent of its tasks.
 TRACEPARENT_KEY = "traceparent"
 
@@ -55,7 +60,10 @@ class RequestEdge:
             if message["type"] == "http.response.start":
                 started = True
                 seconds = self._clock.monotonic() - begun
-                self._figures.count(message["status"], route_of(scope), seconds)
+                route = route_of(scope)
+                self._figures.time(route, seconds)
+                if not route.startswith(OF_MONITORING):
+                    self._figures.count(message["status"])
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 

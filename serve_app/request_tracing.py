@@ -9,13 +9,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from monitoring.spans import Place, Spans, Told
-from serve_app.request_edge import TRACEPARENT_KEY, route_of, traceparent_header
+from serve_app.request_edge import (
+    OF_MONITORING,
+    TRACEPARENT_KEY,
+    route_of,
+    traceparent_header,
+)
 from task_queue.clock import Clock
 from task_queue.tracing.traceparent import Traceparent
 
 _TRACED = "/api/v1/"
-#: What monitoring asks again and again.
-_NOT_TRACED = ("/api/v1/health", "/api/v1/metrics", "/api/v1/prometheus")
 
 
 class RequestTracing:
@@ -53,7 +56,7 @@ class RequestTracing:
         if scope["type"] != "http":
             return None
         path: str = scope["path"]
-        if not path.startswith(_TRACED) or path.startswith(_NOT_TRACED):
+        if not path.startswith(_TRACED) or path.startswith(OF_MONITORING):
             return None
         caller = traceparent_header(scope)
         if caller is None:
