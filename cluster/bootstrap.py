@@ -28,7 +28,7 @@ from cluster.generation import generation_of
 from cluster.health import wait_for_api
 from cluster.ray_connection import Say
 from cluster.rollout import ClusterUnhealthy, Plan, end_for_good, missing_workers, roll_out
-from serve_app.app import APP_NAME, build_app
+from serve_app.app import APP_NAME, build_app, serve_logging
 from task_queue.errors import ConfigError
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.settings import Settings, settings_to_json
@@ -129,7 +129,7 @@ def _start_serve(settings: Settings, replace: bool, say: Say) -> None:
     serve.start(
         proxy_location="HeadOnly",
         http_options={"host": settings.http.host, "port": settings.http.port},
-        logging_config={"enable_access_log": False, "log_level": "WARNING"},
+        logging_config=serve_logging(settings),
     )
     if replace or APP_NAME not in serve.status().applications:
         say("starting the HTTP API ...")

@@ -96,6 +96,7 @@ def _prometheus(settings: Settings, folder: Path) -> Server:
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",  # else it drops what leads from a latency to its trace
     ]
     return Server("prometheus", command, port)
 

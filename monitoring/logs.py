@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, or coloured lines for a person at a terminal.
 
 Fields and order follow the monitoring guide: timestamp (UTC, milliseconds, Z), level in upper case,
-logger, event, then what belongs to the event.
+logger, event, then what belongs to the event. What libraries log in this process has the same form.
 """
 
 import logging
@@ -40,6 +40,10 @@ def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    for older in [handler for handler in root.handlers if isinstance(handler, _LibraryLines)]:
+        root.removeHandler(older)
+    root.addHandler(_LibraryLines(max(logging.getLevelName(level), logging.WARNING)))
 
 
 def get_logger(name: str) -> Any:
@@ -50,6 +54,26 @@ def get_logger(name: str) -> Any:
     # `bind` would keep what is configured now: by default tracebacks with all local variables,
     # among them headers and arguments.
     return structlog.get_logger(logger_name=name)  # `logger` is a parameter of structlog itself
+
+
+class _LibraryLines(logging.Handler):
+    """What libraries log, as lines of ours: exceptions that nobody awaited, for example.
+
+    Nothing below WARNING: libraries tell URLs and more there.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            log = get_logger(record.name)
+            said = {"exc_info": record.exc_info} if record.exc_info else {}
+            # A level of a library's own is told as the one below it.
+            known = next(n for n in _LEVELS if record.levelno >= n)
+            getattr(log, _LEVELS[known])(record.getMessage(), **said)
+        except Exception:  # noqa: BLE001  logging says so itself, on the standard error
+            self.handleError(record)
+
+
+_LEVELS = {logging.CRITICAL: "critical", logging.ERROR: "error", logging.WARNING: "warning"}
 
 
 def _stamp(_logger: Any, method: str, line: Any) -> Any:

@@ -68,12 +68,21 @@ def build_app(settings: Settings) -> Application:
         max_ongoing_requests=_MANY_REQUESTS,
         graceful_shutdown_timeout_s=_SHUTDOWN_SECONDS,
         ray_actor_options={"num_cpus": 0, "resources": resources},
-        # A line for each request costs 20 microseconds, in a file that Ray never empties; answers
-        # are counted by status in /metrics.
-        logging_config={"enable_access_log": False, "log_level": "WARNING"},
+        logging_config=serve_logging(settings),
     )
     bound: Application = deployment.bind(settings_to_json(settings))
     return bound
+
+
+def serve_logging(settings: Settings) -> dict[str, Any]:
+    """How Ray Serve logs: its own files, in the session's folder `logs/serve`."""
+    return {
+        # A line for each request costs 20 microseconds, in a file that Ray never empties; answers
+        # are counted by status in /metrics.
+        "enable_access_log": False,
+        "log_level": "WARNING",
+        "encoding": "JSON" if settings.logging.format == "json" else "TEXT",
+    }
 
 
 def app(args: dict[str, str]) -> Application:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -26,3 +27,49 @@ def test_a_logger_that_was_made_before_the_set_up_follows_it() -> None:
     assert line.pop("timestamp").endswith("Z")
     assert line == {"level": "WARNING", "logger": "api", "event": "this", "number": 1}
     assert list(json.loads(stream.getvalue()))[:4] == ["timestamp", "level", "logger", "event"]
+
+
+@pytest.fixture
+def no_library_lines() -> Iterator[None]:
+    """Takes what `configure_logs` added to the root logger away again."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in set(root.handlers) - set(before):
+        root.removeHandler(handler)
+
+
+@pytest.mark.usefixtures("no_library_lines")
+class TestLinesOfLibraries:
+    def test_have_the_form_of_ours_once(self) -> None:
+        stream = io.StringIO()
+        for _ in range(2):
+            configure_logs("DEBUG", "json", stream)
+        logging.getLogger("asyncio").error("Task exception was never retrieved: %s", "oh")
+        (line,) = map(json.loads, stream.getvalue().splitlines())
+        assert line.pop("timestamp").endswith("Z")
+        assert line == {
+            "level": "ERROR", "logger": "asyncio", "event": "Task exception was never retrieved: oh"
+        }  # fmt: skip
+
+    def test_have_the_traceback_without_values(self) -> None:
+        stream = io.StringIO()
+        configure_logs("INFO", "json", stream)
+        secret = "".join(["hunter", "2"])
+        try:
+            raise RuntimeError(f"a bug {len(secret)}")
+        except RuntimeError:
+            logging.getLogger("psycopg").exception("it failed")
+        line = json.loads(stream.getvalue())
+        assert (line["level"], "a bug 7" in line["exception"]) == ("ERROR", True)
+        assert "hunter2" not in stream.getvalue()
+
+    def test_below_warning_or_our_own_level_are_left_out(self) -> None:
+        stream = io.StringIO()
+        configure_logs("DEBUG", "json", stream)
+        logging.getLogger("httpx").info("GET http://127.0.0.1/?key=hunter2")
+        configure_logs("ERROR", "json", stream)
+        logging.getLogger("redis").warning("slow")
+        logging.getLogger("redis").log(logging.CRITICAL + 5, "gone")
+        (line,) = map(json.loads, stream.getvalue().splitlines())
+        assert (line["level"], line["event"]) == ("CRITICAL", "gone")

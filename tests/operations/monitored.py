@@ -19,6 +19,7 @@ import yaml
 from msgspec import Struct
 
 from cluster.free_ports import free_ports
+from task_queue.clock import SystemClock
 from tests.operations.operated_queue import OperatedQueue
 
 _SHIPPED = Path(__file__).parent.parent.parent / "monitoring"
@@ -30,6 +31,7 @@ class _Receiver(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Calls)
         self.told: list[dict[str, Any]] = []  #: each alert received
+        self.slack: list[dict[str, Any]] = []  #: each message to Slack
 
 
 class _Calls(BaseHTTPRequestHandler):
@@ -39,6 +41,8 @@ class _Calls(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/alerts" and self.headers["Authorization"] == "Bearer a-token":
             self.server.told += body["alerts"]
+        if self.path == "/slack":
+            self.server.slack.append(body)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -52,6 +56,7 @@ class Monitored(Struct):
 
     queue: OperatedQueue
     alerts: list[dict[str, Any]]  #: each that the receiver was told of
+    slack: list[dict[str, Any]]  #: each message to Slack
 
     def told(self, status: str, name: str) -> bool:
         return any((a["status"], a["labels"]["alertname"]) == (status, name) for a in self.alerts)
@@ -61,6 +66,14 @@ class Monitored(Struct):
         url = f"http://127.0.0.1:{self.queue.ports()[9090]}/api/v1/query"
         answer = httpx.get(url, params={"query": query}, timeout=30).json()
         return next((result["value"][1] for result in answer["data"]["result"]), "")
+
+    def exemplars(self, query: str) -> set[str]:
+        """The trace ids that Prometheus has for a query of the last minutes."""
+        url = f"http://127.0.0.1:{self.queue.ports()[9090]}/api/v1/query_exemplars"
+        end = SystemClock().now() + 60
+        asked: dict[str, str | float] = {"query": query, "start": end - 900, "end": end}
+        data = httpx.get(url, params=asked, timeout=30).json()["data"]
+        return {found["labels"]["trace_id"] for series in data for found in series["exemplars"]}
 
 
 @contextmanager
@@ -75,7 +88,7 @@ def monitoring(queue: OperatedQueue, folder: Path) -> Iterator[Monitored]:
                 queue.lacks(done.stderr)
             assert done.returncode == 0, done.stdout + done.stderr
             assert "before you write" not in done.stdout  # no secret is missing
-            yield Monitored(queue, receiver.told)
+            yield Monitored(queue, receiver.told, receiver.slack)
         finally:
             done = queue.run("monitoring-stop")
             assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A worker is killed and comes back: a real Prometheus and Alertmanager tell a receiver.
+"""A worker is killed and comes back: a real Prometheus and Alertmanager tell a webhook and Slack.
 
 The supervisor is held up until the alert is there: it would replace the worker in a second or two.
 """
@@ -28,8 +28,23 @@ def test_a_killed_worker_is_told_to_the_webhook_and_so_is_its_return(monitored: 
         "alertname": "NoActiveWorkers", "severity": "critical", "service": "workers",
     }  # fmt: skip
     assert alert["annotations"]["runbook_url"] == "docs/operations.md#worker-unhealthy"
+    until(lambda: all(_slack(monitored, status) for status in _STATUSES), 30, "both in Slack")
+    for text in [text for status in _STATUSES for text in _slack(monitored, status)]:
+        assert "NoActiveWorkers: No active workers" in text
+        assert "docs/operations.md#worker-unhealthy" in text
+    assert {message["channel"] for message in monitored.slack} == {"#alerts"}
     assert json.loads(shown(printed, "/status"))["status"] == "lost"
     assert "was lost" in shown(printed, "metrics/workers")
     health = json.loads(shown(printed, "health/workers"))
     assert (health["active_workers"], health["unhealthy_workers"]) == (0, 1)
     assert "connected_clients" in shown(printed, "redis-cli")
+
+
+_STATUSES = ("firing", "resolved")
+
+
+def _slack(monitored: Monitored, status: str) -> list[str]:
+    """The texts of the messages to Slack about the alert of this test."""
+    attachments = [each for message in monitored.slack for each in message["attachments"]]
+    title = f"{status}: critical of workers"
+    return [each["text"] for each in attachments if each["title"] == title]
