@@ -20,6 +20,7 @@ from serve_app.decoding import NoFields, decode_query
 from serve_app.operation import Operation
 from serve_app.routes_analytics import worker_counts
 from task_queue.clock import to_rfc3339
+from task_queue.core.status import WorkerStatus
 from task_queue.core.worker import WorkerInfo
 from task_queue.scheduler_api import SchedulerReading
 
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 _HEALTHY, _DEGRADED, _UNHEALTHY = "healthy", "degraded", "unhealthy"
 _NOT_CONFIGURED = "not_configured"
+_MOST_NAMED = 5  #: queues that one detail names
 
 
 class _Sick(Exception):
@@ -155,9 +157,8 @@ class HealthRoutes:
         counts = worker_counts(reading, lost)
         living = counts.total - counts.lost
         status = _HEALTHY
-        if counts.active == 0 and (waiting := _startable(reading)):
-            status = _DEGRADED
-            detail = f"{waiting} tasks wait and no worker is active"
+        if trouble := _trouble(reading, counts):
+            status, detail = _DEGRADED, trouble
         return shapes.WorkersHealth(
             status, counts.active, counts.total, living, counts.lost, detail
         )
@@ -190,9 +191,28 @@ def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 1)
 
 
-def _startable(reading: SchedulerReading) -> int:
-    """Tasks that could start if there were a worker."""
-    return sum(sum(state.waiting) for state in reading.queues if not state.paused)
+def _trouble(reading: SchedulerReading, counts: shapes.WorkerCounts) -> str:
+    """Why work stands still though nobody paused it; empty if it does not."""
+    active = [w.info for w in reading.workers if w.info.status is WorkerStatus.ACTIVE]
+    stuck = {
+        state.queue: sum(state.waiting)
+        for state in reading.queues
+        if any(state.waiting) and not state.paused
+        if not any(_takes(worker, state.queue) for worker in active)
+    }
+    waiting = sum(stuck.values())
+    if active and stuck:
+        names = ", ".join(f"'{queue}'" for queue in sorted(stuck)[:_MOST_NAMED])
+        return f"{waiting} tasks wait and no active worker takes them: queues {names}"
+    if stuck:
+        return f"{waiting} tasks wait and no worker is active"
+    if counts.lost and not reading.workers:
+        return f"no worker is left: {counts.lost} lost in the last 15 minutes"
+    return ""
+
+
+def _takes(worker: WorkerInfo, queue: str) -> bool:
+    return queue in worker.queues or ("*" in worker.queues and queue not in worker.excluded)
 
 
 def _worst(*statuses: str) -> str:

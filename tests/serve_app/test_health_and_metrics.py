@@ -59,6 +59,31 @@ class TestHealth:
             answer.json()["checks"]["workers"]["detail"] == "1 tasks wait and no worker is active"
         )
 
+    async def test_tasks_that_no_active_worker_takes(self, world: World) -> None:
+        await world.worker()  # of the pool cpu
+        await world.submit("shop.train", kwargs={"model": "m", "rounds": 1})
+        world.clock.advance(1)
+        health = (await world.http.get("/health")).json()
+        workers = health["checks"]["workers"]
+        assert (health["status"], workers["status"]) == ("degraded", "degraded")
+        assert workers["detail"] == "1 tasks wait and no active worker takes them: queues 'gpu'"
+        await world.worker("w2", pool="cuda", queues=("*",), excluded=("default", "images"))
+        world.clock.advance(1)
+        assert (await world.http.get("/health")).json()["status"] == "healthy"
+        await world.http.post("/api/v1/workers/w2/pause")
+        assert (await world.http.get("/health")).json()["status"] == "degraded"
+
+    async def test_the_last_worker_was_lost(self, world: World) -> None:
+        await world.worker()
+        await world.scheduler.request(WorkerLost("w1", "w1-process", "killed"))
+        for path in ("/health", "/api/v1/health/workers"):
+            answer = await world.http.get(path)
+            assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+            assert "no worker is left: 1 lost" in answer.text
+        await world.worker()
+        world.clock.advance(1)
+        assert (await world.http.get("/health")).json()["status"] == "healthy"
+
     async def test_a_paused_queue_needs_no_worker(self, world: World) -> None:
         await world.submit()
         await world.http.post("/api/v1/queues/default/pause")
