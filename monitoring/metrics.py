@@ -53,6 +53,7 @@ def render_metrics(source: MetricsSource, accept: str) -> tuple[bytes, str]:
         *queue_families(source.queues, reading.at),
         *_fleet_families(reading, source.lost_workers),
         *_worker_families(reading.workers, reading),
+        *_worker_counters(reading.workers),
         *_scheduler_families(reading),
         *system_families(reading.nodes),
         *database_families(reading.store),
@@ -121,6 +122,24 @@ def _worker_figures(worker: WorkerReading, reading: SchedulerReading) -> dict[st
     if worker.ended:
         figures["avg_duration_seconds"] = worker.busy_seconds / worker.ended
     return figures
+
+
+def _worker_counters(workers: Iterable[WorkerReading]) -> Iterator[Metric]:
+    """What workers did, for `rate()`: the guide's figures are averages over a whole life."""
+    attempts = CounterMetricFamily(
+        "task_queue_worker_attempts",
+        "Attempts that a worker ended",
+        labels=("worker_id", "outcome"),
+    )
+    busy = CounterMetricFamily(
+        "task_queue_worker_busy_seconds", "Time that its ended attempts ran", labels=("worker_id",)
+    )
+    for worker in workers:
+        worker_id = worker.info.worker_id
+        attempts.add_metric((worker_id, "succeeded"), worker.ended - worker.failed)
+        attempts.add_metric((worker_id, "failed"), worker.failed)
+        busy.add_metric((worker_id,), worker.busy_seconds)
+    yield from (attempts, busy)
 
 
 def _scheduler_families(reading: SchedulerReading) -> Iterator[Metric]:

@@ -77,7 +77,10 @@ class Board:
         )
         for number, (expression, legend) in enumerate(series):
             target = prometheus.Dataquery().ref_id(chr(ord("A") + number)).datasource(_SOURCE)
-            panel.with_target(target.expr(expression).legend_format(legend).range())
+            target = target.expr(expression).legend_format(legend).range()
+            if "_bucket" in expression:
+                target = target.exemplar(True)  # points that lead to traces
+            panel.with_target(target)
         self._built.with_panel(panel)
 
     def build(self) -> models.Dashboard:

@@ -4,6 +4,7 @@ from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.board import Board
+from monitoring.grafana.worker_performance import error_rate
 
 
 def error_analysis() -> Dashboard:
@@ -19,7 +20,7 @@ def error_analysis() -> Dashboard:
         board.panel(title, units.CountsPerMinute, [(rate, "a minute")], meaning)
     board.panel(
         "Error rate by worker", units.PercentUnit,
-        [("max by (worker_id) (worker:error_rate)", "{{worker_id}}")],
+        [error_rate(chosen="")],
         "Attempts that did not succeed, of those ended: one worker alone points at its machine.",
     )  # fmt: skip
     board.panel("Failed tasks by name", units.Short, [_most("task")], _SINCE)

@@ -45,3 +45,18 @@ def test_the_data_source_is_the_one_that_the_ray_dashboard_asks_for() -> None:
         "datasources"
     ]
     assert (source["name"], source["url"]) == ("Prometheus", "$RAY_PROMETHEUS_HOST")
+
+
+def test_latencies_lead_to_traces_and_nothing_else_asks_for_them() -> None:
+    targets = [
+        target
+        for text in dashboard_files().values()
+        for panel in json.loads(text)["panels"]
+        for target in panel["targets"]
+    ]
+    asking = {target["expr"] for target in targets if target.get("exemplar")}
+    assert asking == {target["expr"] for target in targets if "_bucket" in target["expr"]} != set()
+    sources = FOLDER.parent / "provisioning" / "datasources" / "task-queue.yml"
+    (source,) = yaml.safe_load(sources.read_text())["datasources"]
+    (link,) = source["jsonData"]["exemplarTraceIdDestinations"]
+    assert (link["name"], link["url"].endswith("/trace/$${__value.raw}")) == ("trace_id", True)
