@@ -12,6 +12,7 @@ import msgspec
 
 from cluster.api_url import api_url
 from cluster.backup import backup_store
+from cluster.docker_commands import docker_commands
 from cluster.health import NoHealth, read_health
 from cluster.local_ray import ON_LOOPBACK, auth_environment
 from cluster.migrate import migrate_store
@@ -26,12 +27,6 @@ from cluster.record import state_folder
 from task_queue.errors import TaskQueueError
 from task_queue.settings import Settings, load_settings
 
-#: On the host's network, so that Grafana reaches a Prometheus that listens on loopback only.
-_DOCKER = """Grafana (http://127.0.0.1:3000) and Jaeger (http://127.0.0.1:16686):
-  docker run -d --name grafana --network host \\
-    -e GF_SERVER_HTTP_ADDR=127.0.0.1 grafana/grafana:latest
-  docker run -d --name jaeger -e COLLECTOR_OTLP_ENABLED=true \\
-    -p 127.0.0.1:4318:4318 -p 127.0.0.1:16686:16686 jaegertracing/all-in-one:latest"""
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 
 
@@ -111,7 +106,7 @@ def monitoring(config: Path, files: Path) -> None:
     for path in missing_secrets(folder):
         click.echo(f"No alert reaches its receiver before you write {path}")
     if shutil.which("docker"):
-        click.echo(_DOCKER)
+        click.echo(docker_commands(settings, files))
     click.echo(f"End them with: python -m cluster monitoring-stop {config}")
 
 

@@ -4,6 +4,7 @@ One cluster for all of it; the tests run in the order in which they stand.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,28 @@ def test_payloads_and_keys_are_in_no_log(cluster: OwnCluster) -> None:
     for path, text in texts.items():
         for secret in (card, _KEY, wrong_key):
             assert secret.encode() not in text, f"{secret} is in {path.name}"
+
+
+def test_every_line_of_ours_of_serve_and_of_rays_core_is_a_json_object(cluster: OwnCluster) -> None:
+    folder = Path(cluster.ray_folder) / "session_latest" / "logs"
+    ours = [
+        path
+        for path in folder.glob("worker-*.err")
+        if any(f":actor_name:{name}Actor" in path.read_text() for name in _OUR_ACTORS)
+    ]
+    assert len(ours) > len(_OUR_ACTORS)
+    serve = [path for path in folder.glob("serve/controller_*.log") if path.stat().st_size]
+    core = [folder / "raylet.out", folder / "gcs_server.out", *folder.glob("python-core-worker-*")]
+    assert serve
+    assert len(core) > len(ours)
+    for path in (*ours, *serve, *core):
+        *lines, _ = path.read_text(errors="replace").split("\n")  # the last one may be half-written
+        for line in lines:
+            if not line.startswith((":job_id:", ":actor_name:")):
+                assert isinstance(json.loads(line), dict), path.name
+
+
+_OUR_ACTORS = ("Scheduler", "Worker", "Supervisor")
 
 
 def _logs(cluster: OwnCluster) -> list[Path]:
