@@ -10,6 +10,7 @@ from contextvars import ContextVar
 
 from task_queue.core.task import Lease
 from task_queue.errors import TaskQueueError
+from task_queue.tracing.traceparent import read_traceparent
 
 _MAX_MESSAGE_CHARACTERS = 1_000
 
@@ -63,6 +64,17 @@ class TaskContext:
     def failures(self) -> int:
         """How many earlier attempts failed by the task's own doing."""
         return self._lease.failures
+
+    @property
+    def request_id(self) -> str | None:
+        """The X-Request-ID of the request that submitted it; the queue's own log lines have it."""
+        return self._lease.request_id
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of the W3C trace that it belongs to; None if its request had none."""
+        caller = read_traceparent(self._lease.traceparent or "")
+        return None if caller is None else caller.trace_id
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Tell how far the task is. Cheap: about ten a second are sent on, the newest always.

@@ -178,18 +178,23 @@ def test_a_type_error_inside_the_task_is_an_ordinary_failure(play: Play, name: s
     play(story)
 
 
+_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
 def test_current_task_tells_what_the_lease_says(play: Play) -> None:
     async def story(driver: Any) -> None:
         seen = await driver.result(
-            "context", task_id="t", queue="q", attempt=4, failures=2, timeout_seconds=60.0
-        )
+            "context", task_id="t", queue="q", attempt=4, failures=2, timeout_seconds=60.0,
+            request_id="r", traceparent=f"00-{_TRACE}-00f067aa0ba902b7-00",
+        )  # fmt: skip
         left = seen.pop("left")
         assert 50 < left <= 60
         assert seen == {
             "id": "t", "name": "context", "queue": "q", "attempt": 4, "max_retries": 3,
-            "failures": 2,
+            "failures": 2, "request_id": "r", "trace_id": _TRACE,
         }  # fmt: skip
-        assert (await driver.result("context"))["left"] is None
+        plain = await driver.result("context")
+        assert (plain["left"], plain["request_id"], plain["trace_id"]) == (None, None, None)
 
     play(story)
 

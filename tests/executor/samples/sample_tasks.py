@@ -83,6 +83,7 @@ def context() -> dict[str, object]:
     return {
         "id": me.id, "name": me.name, "queue": me.queue, "attempt": me.attempt,
         "max_retries": me.max_retries, "failures": me.failures, "left": left,
+        "request_id": me.request_id, "trace_id": me.trace_id,
     }  # fmt: skip
 
 
