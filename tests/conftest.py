@@ -3,6 +3,7 @@
 Hypothesis looks quickly and always alike, or with `HYPOTHESIS_PROFILE=thorough`.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -56,3 +57,13 @@ def start_postgres() -> Iterator[Callable[[], PrivatePostgres]]:
                 pytest.skip(str(error))
 
         yield start
+
+
+@pytest.fixture(autouse=True)
+def root_logger_as_before() -> Iterator[None]:
+    """`configure_logs` has the root logger write our lines: not beyond the test that called it."""
+    root = logging.getLogger()
+    before = set(root.handlers)
+    yield
+    for handler in set(root.handlers) - before:
+        root.removeHandler(handler)

@@ -20,6 +20,7 @@ from benchmarks.peers.own_process import own_process
 from benchmarks.peers.private_redis import private_redis
 from cluster.free_ports import free_ports
 from monitoring.grafana.files import FOLDER
+from task_queue.clock import SystemClock
 from tests.faults.own_cluster import OwnCluster
 from tests.operations.operated_queue import frozen
 from tests.until import until
@@ -305,6 +306,38 @@ class TestUp:
             until(lambda: prometheus.ask("worker:uptime_seconds") == [], 5, "their figures to go")
         until(lambda: prometheus.ask(both) == [1, 1], 60, "both to be back")
         assert prometheus.ask(_NO_WORKERS) == []
+
+
+@pytest.mark.parametrize("title", ["ray::SchedulerActor", "ray::ServeReplica"])
+def test_what_is_counted_since_the_store_was_made_outlives_whoever_tells_it(
+    prometheus: Prometheus, cluster: OwnCluster, title: str
+) -> None:
+    before = {name: prometheus.ask(name) for name in _SINCE_THE_STORE}
+    assert before["task_queue:submission_rate"] == [_SUBMITTED]
+    killed = cluster.processes(title)
+    cluster.kill(killed)
+    until(lambda: _answers(f"{cluster.url}/metrics", killed), 60, "another one")
+    again = SystemClock().now()
+    name = "task_queue:submission_rate"
+    until(lambda: prometheus.ask(f"timestamp({name}) > {again}") != [], 60, "a scrape of it")
+    until(lambda: prometheus.ask("workers:healthy") == [2], 60, "the workers")
+    assert {name: prometheus.ask(name) for name in _SINCE_THE_STORE} == before
+    for name in _SINCE_THE_STORE:
+        assert prometheus.ask(f"resets({name}[10m])") == [0], name
+
+
+_SINCE_THE_STORE = [
+    f"task_queue:{what}_rate" for what in ("submission", "completion", "failure", "timeout")
+]
+
+
+def _answers(url: str, killed: list[psutil.Process]) -> bool:
+    """Somebody else does."""
+    try:
+        well = httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+    return well and not any(process.is_running() for process in killed)
 
 
 _NO_WORKERS = '(count(up{job="workers"} == 1) or vector(0)) == 0'

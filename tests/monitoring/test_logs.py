@@ -29,17 +29,6 @@ def test_a_logger_that_was_made_before_the_set_up_follows_it() -> None:
     assert list(json.loads(stream.getvalue()))[:4] == ["timestamp", "level", "logger", "event"]
 
 
-@pytest.fixture
-def no_library_lines() -> Iterator[None]:
-    """Takes what `configure_logs` added to the root logger away again."""
-    root = logging.getLogger()
-    before = list(root.handlers)
-    yield
-    for handler in set(root.handlers) - set(before):
-        root.removeHandler(handler)
-
-
-@pytest.mark.usefixtures("no_library_lines")
 class TestLinesOfLibraries:
     def test_have_the_form_of_ours_once(self) -> None:
         stream = io.StringIO()
