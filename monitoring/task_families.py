@@ -11,6 +11,9 @@ from task_queue.core.effects import TallyKind
 from task_queue.latency_book import MOST_QUEUES, OTHER
 from task_queue.store.query import Tally
 
+#: Pairs of a queue and a task that is declared for another one: callers make them up.
+MOST_STRANGE = 1_000
+
 #: Guide's name to the tally that it counts, and what it means.
 _RATES: tuple[tuple[str, TallyKind, str], ...] = (
     ("task_queue:submission_rate", "submitted", "Tasks accepted"),
@@ -47,14 +50,15 @@ def _by_queue_and_task(
     )
     queues = {tally.queue for tally in tallies} | {queue for queue, _ in known}
     shown = set(sorted(queues)[:MOST_QUEUES])
-    counts = {
-        (queue, task): dict.fromkeys(get_args(TallyKind), 0)
-        for queue, task in known
-        if queue in shown
-    }
+    own = {(queue, task) for queue, task in known if queue in shown}
+    strange = {(tally.queue, tally.name) for tally in tallies if tally.queue in shown} - own
+    own.update(sorted(strange)[:MOST_STRANGE])
+    counts = {pair: dict.fromkeys(get_args(TallyKind), 0) for pair in sorted(own)}
     for tally in tallies:
-        queue = tally.queue if tally.queue in shown else OTHER
-        events = counts.setdefault((queue, tally.name), dict.fromkeys(get_args(TallyKind), 0))
+        pair = (tally.queue, tally.name)
+        if pair not in own:
+            pair = (OTHER, tally.name)
+        events = counts.setdefault(pair, dict.fromkeys(get_args(TallyKind), 0))
         events[tally.kind] = events.get(tally.kind, 0) + tally.count
     for (queue, task), events in counts.items():
         for event, count in events.items():
