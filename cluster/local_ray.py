@@ -53,7 +53,7 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",
         # Of what is C++ in Ray: the raylet, the GCS, the core of each worker.
-        "RAY_BACKEND_LOG_JSON": "1" if settings.logging.format == "json" else "0",
+        **({"RAY_BACKEND_LOG_JSON": "1"} if settings.logging.format == "json" else {}),
         "RAY_worker_niceness": "0",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         **ON_LOOPBACK,

@@ -14,6 +14,8 @@ from task_queue.store.query import Tally
 #: Pairs of a queue and a task that is declared for another one: callers make them up.
 MOST_STRANGE = 1_000
 
+_EVENTS: tuple[str, ...] = get_args(TallyKind)
+
 #: Guide's name to the tally that it counts, and what it means.
 _RATES: tuple[tuple[str, TallyKind, str], ...] = (
     ("task_queue:submission_rate", "submitted", "Tasks accepted"),
@@ -53,12 +55,12 @@ def _by_queue_and_task(
     own = {(queue, task) for queue, task in known if queue in shown}
     strange = {(tally.queue, tally.name) for tally in tallies if tally.queue in shown} - own
     own.update(sorted(strange)[:MOST_STRANGE])
-    counts = {pair: dict.fromkeys(get_args(TallyKind), 0) for pair in sorted(own)}
+    counts = {pair: dict.fromkeys(_EVENTS, 0) for pair in sorted(own)}
     for tally in tallies:
         pair = (tally.queue, tally.name)
         if pair not in own:
             pair = (OTHER, tally.name)
-        events = counts.setdefault(pair, dict.fromkeys(get_args(TallyKind), 0))
+        events = counts.setdefault(pair, dict.fromkeys(_EVENTS, 0))
         events[tally.kind] = events.get(tally.kind, 0) + tally.count
     for (queue, task), events in counts.items():
         for event, count in events.items():
