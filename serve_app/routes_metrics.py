@@ -21,6 +21,8 @@ from serve_app.operation import Operation
 from serve_app.problems import ApiProblem
 from serve_app.queue_views import queue_states
 from serve_app.redis_away import RedisAway
+from task_queue.store.protocol import Reader
+from task_queue.store.query import Tally
 
 _log = get_logger("api")
 
@@ -64,16 +66,14 @@ class MetricsRoutes:
     async def get_metrics(self, request: Request) -> Response:
         decode_query(request, NoFields)
         context = self._context
-        reading, lost = await context.reading(), await context.lost_workers()
-        catalogue = await context.catalogue.current()
+        reading, lost, tallies, catalogue, redis = await asyncio.gather(
+            context.reading(), context.lost_workers(), context.readers.scan(_tallies),
+            context.catalogue.current(), self._redis(),
+        )  # fmt: skip
         source = MetricsSource(
-            reading,
-            await context.readers.scan(lambda reader: reader.tallies()),
-            len(without_living(lost, reading)),
-            queue_states(reading, catalogue),
-            catalogue.tasks(),
-            await self._redis(),
-        )
+            reading, tallies, len(without_living(lost, reading)),
+            queue_states(reading, catalogue), catalogue.tasks(), redis,
+        )  # fmt: skip
         accept = request.headers.get("accept", "")
         # Hundreds of lines take some milliseconds: other requests need not wait for them.
         return _text_answer(*await asyncio.to_thread(render_metrics, source, accept))
@@ -110,6 +110,10 @@ class MetricsRoutes:
         ids += [info.worker_id for info in without_living(lost, reading)]
         # Prometheus found this API under the address that it asked for, so it finds the targets.
         return json_answer([_target(request.url.netloc, worker_id) for worker_id in ids])
+
+
+def _tallies(reader: Reader) -> list[Tally]:
+    return reader.tallies()
 
 
 def _target(address: str, worker_id: str) -> TargetGroup:
