@@ -8,14 +8,16 @@ by hand instead of with the usual Counter and Gauge.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
-from prometheus_client import exposition
+from prometheus_client import exposition, openmetrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import ALLOWUTF8
 
-from monitoring.exposition import openmetrics_format, text_format
 from monitoring.latency_families import latency_families
 from monitoring.part_families import api_families, database_families, system_families
+from monitoring.plain_counter import mark_counters
 from monitoring.queue_families import queue_families
 from monitoring.task_families import task_families
 from task_queue.core.status import WorkerStatus
@@ -168,8 +170,24 @@ def _span_family(reading: SchedulerReading) -> Metric:
     return spans
 
 
+class _Families:
+    """As much of a registry as an encoder needs."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
 def _text(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
     _, content_type = exposition.choose_encoder(accept)
+    families = list(families)
+    registry: Any = _Families(families)
+    # Colons are allowed everywhere, but with the escaping that Prometheus asks for the encoders
+    # would turn those of OpenMetrics samples into underscores. No name here needs any escaping.
     if content_type.startswith("application/openmetrics-text"):
-        return openmetrics_format(families), content_type
-    return text_format(families), content_type
+        encode: Any = openmetrics.exposition.generate_latest  # it has no types
+        return encode(registry, ALLOWUTF8), content_type
+    text = exposition.generate_latest(registry, ALLOWUTF8)
+    return mark_counters(text, families), content_type
