@@ -39,15 +39,18 @@ class Dispatch:
         smaller than the fleet is spread over it.
         """
         parked = [w for w in self._workers.values() if w.parked_until is not None]
-        given: dict[str, list[Lease]] = {}
-        takers = [w for w in parked if w.takes_work and len(w.held) < w.want]
-        if takers:
+        if not parked:
+            return
+        takers = [w for w in parked if len(w.held) < w.want and w.takes_work]
+        given: dict[str, list[Lease]] = {w.info.worker_id: [] for w in takers}
+        if takers and self._book.filled_lines():
             self._book.look_for_crowds()
-        for worker in takers:
-            limit = min(worker.want, worker.info.slots)
-            given[worker.info.worker_id] = self._lease(worker, limit, now, fx)
-        for worker in takers:
-            given[worker.info.worker_id] += self._lease(worker, worker.want, now, fx)
+            if len(takers) > 1:
+                for worker in takers:
+                    limit = min(worker.want, worker.info.slots)
+                    given[worker.info.worker_id] += self._lease(worker, limit, now, fx)
+            for worker in takers:
+                given[worker.info.worker_id] += self._lease(worker, worker.want, now, fx)
         for worker in parked:
             self._answer_pull(worker, given.get(worker.info.worker_id, []), now, fx)
 

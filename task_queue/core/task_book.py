@@ -182,6 +182,8 @@ class TaskBook:
 
     def pages_wanted(self) -> Iterator[tuple[str, int]]:
         """(queue, priority) of the lines that would have the next page of what is paged out."""
+        if not self._paged:
+            return
         rules = self._rules
         most = rules.window - rules.page if self._bytes < rules.memory_bytes else 0
         for queue, line in list(self._paged.items()):
