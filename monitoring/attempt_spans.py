@@ -26,11 +26,11 @@ class AttemptSpans:
         """Tell of one committed turn; `now` in seconds since the epoch."""
         changes = fx.changes
         for grant in fx.grants:
-            for lease in grant.leases:
-                if lease.traceparent is not None and is_sampled(lease.traceparent):
+            for lease in [x for x in grant.leases if x.traceparent is not None]:
+                if _is_traced(lease.traceparent):
                     self._tell_wait(lease, _claimed(lease.seq, changes), now)
-        for task, report in changes.ended:
-            if _is_traced(task) and report.started_at:
+        for task, report in [e for e in changes.ended if e[0].spec.traceparent is not None]:
+            if _is_traced(task.spec.traceparent) and report.started_at:
                 self._tell_attempt(task, report, _worker_of(task, fx))
         for event in changes.timeline:
             if event.kind == "attempt_died" and event.started_at is None:
@@ -55,7 +55,7 @@ class AttemptSpans:
 
     def _tell_lost(self, task: Task, event: TimelineEvent) -> None:
         """Of an attempt without a report: its worker is gone."""
-        if not _is_traced(task):
+        if not _is_traced(task.spec.traceparent):
             return
         begun = event.at if task.claimed_at is None else min(task.claimed_at, event.at)
         attributes = _attributes(task, event.attempt, event.worker_id, event.at - begun)
@@ -89,8 +89,7 @@ def _claimed(seq: int, changes: Changes) -> Task:
     return next(task for task in changes.inserted if task.seq == seq)
 
 
-def _is_traced(task: Task) -> bool:
-    text = task.spec.traceparent
+def _is_traced(text: str | None) -> bool:
     return text is not None and is_sampled(text)
 
 

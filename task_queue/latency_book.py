@@ -12,7 +12,9 @@ from task_queue.tracing.traceparent import is_sampled
 #: Callers make queue names up where a pool serves "*": what comes later is counted as OTHER.
 MOST_QUEUES = 100
 OTHER = "other"
+#: A turn adds as many as it has; then they are counted, before the next one adds more.
 _MOST_NOTED = 4_096
+_COMPLETED = Status.COMPLETED  # read once: an enum's members are found slowly
 
 
 class QueueLatencies(Struct):
@@ -47,23 +49,27 @@ class LatencyBook:
 
     def take(self, ended: Iterable[tuple[Task, Report]], now: float) -> None:
         """Note attempts of a committed turn; wait and end to end of the completed ones."""
+        queue, noted = None, None
         for task, report in ended:
             started = report.started_at
             if not started:
                 continue  # it never ran
             spec = task.spec
-            noted = self._noted.get(spec.queue) or self._open(spec.queue)
-            noted.processing.append(report.duration_seconds)
-            finished = task.finished_at
-            completed = finished is not None and task.status is Status.COMPLETED
-            if finished is not None and completed:
+            if noted is None or spec.queue != queue:  # most of a crowd are alike
+                queue = spec.queue
+                noted = self._noted.get(queue) or self._open(queue)
+                if len(noted.processing) >= _MOST_NOTED:
+                    noted.count()
+                wait, end_to_end = noted.wait.append, noted.end_to_end.append
+                processing = noted.processing.append
+            processing(report.duration_seconds)
+            finished = task.finished_at if task.status is _COMPLETED else None
+            if finished is not None:
                 submitted, due = task.submitted_at, task.due_at
-                noted.wait.append(started - (due if due > submitted else submitted))
-                noted.end_to_end.append(finished - submitted)
+                wait(started - (due if due > submitted else submitted))
+                end_to_end(finished - submitted)
             if spec.traceparent is not None and is_sampled(spec.traceparent):
-                _show(noted, spec.traceparent[3:35], completed, now)
-            if len(noted.processing) >= _MOST_NOTED:
-                noted.count()
+                _show(noted, spec.traceparent[3:35], finished is not None, now)
 
     def queues(self) -> dict[str, QueueLatencies]:
         """All that was taken so far, by queue."""

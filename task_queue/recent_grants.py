@@ -6,7 +6,6 @@ worker that does not know of them. A grant is kept here until the worker has tol
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
 
 from task_queue.core.effects import Grant
 from task_queue.core.worker import WorkerState
@@ -45,9 +44,11 @@ def _counts(grant: Grant, worker: WorkerState) -> bool:
     """Whether the grant tells of an attempt that has not ended."""
     if grant.incarnation != worker.info.incarnation:
         return False
-    leases = ((lease.task_id, lease.attempt) for lease in grant.leases)
     held = worker.held
+    for lease in reversed(grant.leases):  # the last of them is mostly the last to end
+        task = held.get(lease.task_id)
+        if task is not None and task.attempt == lease.attempt:
+            return True
     return any(
-        task_id in held and held[task_id].attempt == attempt
-        for task_id, attempt in chain(leases, grant.cancels)
+        task_id in held and held[task_id].attempt == attempt for task_id, attempt in grant.cancels
     )

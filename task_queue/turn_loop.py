@@ -103,8 +103,7 @@ class TurnLoop:
     def stop(self) -> None:
         """Answer nothing more and let the store go."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm_timer()
         if self._loading is not None:
             self._loading.cancel()
         self._lose(SchedulerUnavailable("the scheduler was stopped"))
@@ -316,13 +315,26 @@ class TurnLoop:
 
     def _arm_timer(self, machine: QueueMachine) -> None:
         due = machine.next_time()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if due is not None:
-            # Once in a poll period at least: a longer time means that this process stood still.
-            delay = max(0.001, min(due - self._clock.now(), self._parts.rules.poll_seconds))
-            self._timer = asyncio.get_running_loop().call_later(delay, self.tick)
+        if due is None:
+            self._disarm_timer()
+            return
+        # Once in a poll period at least: a longer time means that this process stood still.
+        delay = max(0.001, min(due - self._clock.now(), self._parts.rules.poll_seconds))
+        loop = asyncio.get_running_loop()
+        at = loop.time() + delay
+        if self._timer is None or at < self._timer.when():
+            self._disarm_timer()
+            self._timer = loop.call_at(at, self._on_timer)
+        # Else it rings too soon, and is set anew then: cheaper than to set it in every turn.
+
+    def _disarm_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.tick()
 
     # ---- trouble ---------------------------------------------------------------------------
 

@@ -1,10 +1,13 @@
 """Which tasks of a submission are new, and whether there is room for them: all come in, or none."""
 
+from collections import Counter
+
 from task_queue.core.effects import Accepted, Effects, Refused
 from task_queue.core.events import TasksSubmitted
+from task_queue.core.new_tasks import is_timed
 from task_queue.core.settings import Rules
 from task_queue.core.task import TaskSpec
-from task_queue.core.task_book import TaskBook, is_timed
+from task_queue.core.task_book import TaskBook
 
 
 class Acceptance:
@@ -29,21 +32,45 @@ class Acceptance:
                 f"{self._rules.max_timed_tasks} tasks with run_at, delay_seconds or expires_at are "
                 "not over yet; submit again later, without a time, or raise limits.max_timed_tasks",
             )
-        task_ids: list[str] = []
-        duplicates: list[int] = []
+        if self._are_all_new(event):
+            self._book.accept(event.specs, now, fx)
+            return Accepted([spec.id for spec in event.specs])
+        return self._accept_new_ones(event, now, fx)
+
+    def _are_all_new(self, event: TasksSubmitted) -> bool:
+        """Whether `_existing` would find none of them, nor one twice: cheaper, and mostly so."""
+        ids = {spec.id for spec in event.specs}
+        keys = [spec.idempotency_key for spec in event.specs if spec.idempotency_key is not None]
+        there = (self._book.live, self._book.gone_at_once, event.known)
+        return (
+            not keys
+            and len(ids) == len(event.specs)
+            and all(known.keys().isdisjoint(ids) for known in there)
+        )
+
+    def _accept_new_ones(self, event: TasksSubmitted, now: float, fx: Effects) -> Accepted:
+        known = dict(event.known)
+        new: list[TaskSpec] = []
+        answer = Accepted([])
         for position, spec in enumerate(event.specs):
-            existing = self._existing(spec, event.known)
+            existing = self._existing(spec, known)
             if existing is None:
-                task_ids.append(self._book.accept(spec, now, fx).spec.id)
+                new.append(spec)
+                known[spec.id] = spec.id
+                if spec.idempotency_key is not None:
+                    known[spec.idempotency_key] = spec.id
             else:
-                task_ids.append(existing)
-                duplicates.append(position)
-        return Accepted(task_ids, duplicates)
+                answer.duplicates.append(position)
+            answer.task_ids.append(existing or spec.id)
+        if new:
+            self._book.accept(new, now, fx)
+        return answer
 
     def _existing(self, spec: TaskSpec, known: dict[str, str]) -> str | None:
         """The id of the task that was accepted for `spec` before."""
         book, key = self._book, spec.idempotency_key
-        if spec.id in book.live or spec.id in known or spec.id in book.gone_at_once:
+        # Its id may be another one's key.
+        if spec.id in book.live or spec.id in (known.get(spec.id), book.gone_at_once.get(spec.id)):
             return spec.id
         if key is None:
             return None
@@ -51,10 +78,7 @@ class Acceptance:
 
     def _full_queue(self, event: TasksSubmitted) -> str | None:
         most = self._rules.max_queue_length
-        more: dict[str, int] = {}
-        for spec in event.specs:
-            more[spec.queue] = more.get(spec.queue, 0) + 1
-        for queue, count in more.items():
+        for queue, count in Counter([spec.queue for spec in event.specs]).items():
             line = self._book.lines.get(queue)
             waiting = len(line) + self._book.delayed.get(queue, 0) if line is not None else 0
             if waiting + count > most:  # of these some may be in the queue already

@@ -3,13 +3,14 @@
 The order is part of the contract: `changes` are durable before any answer or grant leaves.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct, field
 
 from task_queue.core.schedule import Schedule
 from task_queue.core.status import Status
-from task_queue.core.task import Lease, Report, Task
+from task_queue.core.task import Lease, Report, Task, TaskError
 from task_queue.core.worker import WorkerInfo
 
 TimelineKind = Literal[
@@ -77,6 +78,39 @@ class Changes(Struct):
             or self.schedules
             or self.requests
         )
+
+    def tally(self, tasks: Iterable[Task], kind: TallyKind) -> None:
+        """Count what happened to tasks, by queue and name."""
+        tallies = self.tallies
+        key: tuple[str, str, TallyKind] | None = None
+        queue = name = ""
+        count = 0
+        for task in tasks:
+            spec = task.spec
+            if key is None or spec.name != name or spec.queue != queue:
+                if key is not None:
+                    tallies[key] = tallies.get(key, 0) + count
+                queue, name, count = spec.queue, spec.name, 0
+                key = queue, name, kind
+            count += 1  # most of a crowd are alike: they are looked up together
+        if key is not None:
+            tallies[key] = tallies.get(key, 0) + count
+
+    def note(
+        self, task: Task, kind: TimelineKind, now: float,
+        report: Report | None = None, error: TaskError | None = None,
+    ) -> None:  # fmt: skip
+        """Keep what the task's row will soon not tell any more."""
+        error = error or (report.error if report else None)
+        self.timeline.append(
+            TimelineEvent(
+                task.seq, now, kind, task.attempt_shown, task.worker_id,
+                report.started_at or None if report else None,
+                report.duration_seconds if report else None,
+                error.type if error else "",
+                error.message if error else "",
+            )
+        )  # fmt: skip
 
 
 class Accepted(Struct, tag=True):

@@ -26,6 +26,10 @@ _MOST_LEFT_OVER = 1_000
 
 #: (seq, attempt, task); the attempt keeps two entries of one task from being compared as tasks.
 _Returned = tuple[int, int, Task]
+#: (-priority and seq of the next task, place among the lines, line)
+_Ranked = tuple[int, int, int, "ReadyLine"]
+
+_QUEUED = Status.QUEUED  # read once: an enum's members are found slowly
 
 
 class ReadyLine:
@@ -70,6 +74,15 @@ class ReadyLine:
             self._lines[priority].append(task)
         self._mask |= 1 << priority
         self.waiting[priority] += 1
+
+    def extend(self, priority: int, tasks: Sequence[Task]) -> None:
+        """Put tasks of one priority that were just accepted in their line, in their order."""
+        if priority in self._paged_out:
+            self._behind[priority].extend([(task.seq, task) for task in tasks])
+        else:
+            self._lines[priority].extend(tasks)
+        self._mask |= 1 << priority
+        self.waiting[priority] += len(tasks)
 
     def append_first(self, task: Task) -> None:
         """Put a task back at the head of its line: it was claimed once and given back.
@@ -126,9 +139,12 @@ class ReadyLine:
         """What is only in the store."""
         return list(self._paged_out.values())
 
-    def has_room(self, priority: int, most: int) -> bool:
-        """Whether a task may be appended in memory: none is paged out, and fewer than `most`."""
-        return priority not in self._paged_out and len(self._lines[priority]) < most
+    def room(self, priority: int, most: int) -> int:
+        """How many tasks may be appended in memory: none if some are paged out, and such that
+        there are not more than `most`."""
+        if priority in self._paged_out:
+            return 0
+        return max(0, most - len(self._lines[priority]))
 
     def page_out(self, task: Task) -> None:
         """Count a task that was just accepted, and forget the rest of it."""
@@ -215,18 +231,26 @@ class ReadyLine:
             heappop(returned)
         return returned[0][2] if returned else None
 
-    def take_head(self) -> Task | None:
-        """Take the next task: highest priority first, then oldest first."""
-        task = self.head()
-        if task is not None:
-            priority = task.spec.priority
-            if self._returned[priority]:
-                heappop(self._returned[priority])
-            else:
-                self._lines[priority].popleft()
-                self._claimed_once.discard(task.seq)
-            self.waiting[priority] -= 1
-        return task
+    def take(self, most: int) -> list[Task]:
+        """Take the next tasks, oldest first: at most so many, and all of the highest priority.
+
+        There may be fewer though more of that priority wait. None at all: there are none.
+        """
+        head = self.head()
+        if head is None:
+            return []
+        priority = head.spec.priority
+        if self._returned[priority]:
+            heappop(self._returned[priority])
+            taken = [head]
+        else:
+            line = self._lines[priority]
+            first = [line.popleft() for _ in range(min(most, len(line)))]
+            taken = [task for task in first if task.status is _QUEUED]
+            if self._claimed_once:
+                self._claimed_once.difference_update([task.seq for task in taken])
+        self.waiting[priority] -= len(taken)
+        return taken
 
     def oldest_submitted_at(self) -> float | None:
         """When the task that has waited longest was submitted."""
@@ -248,40 +272,30 @@ class ReadyLine:
             yield from (task for task in tasks if task.status is Status.QUEUED)
 
 
-def take_in_order(lines: Iterable[ReadyLine]) -> Iterator[Task]:
-    """Take tasks over several queues, one by one: by priority, then by order of acceptance.
+def take_in_order(lines: Iterable[ReadyLine], most: int) -> list[Task]:
+    """Take tasks over several queues: by priority, then by order of acceptance.
 
-    It ends early if the next one is paged out. Whoever is given a task must have moved it on before
-    asking for the next.
+    It ends early if the next one is paged out.
     """
-    ranked = []
-    for line in lines:
+    taken: list[Task] = []
+    heap: list[_Ranked] = []
+    for place, line in enumerate(lines):
         head = line.head()
         if head is not None:
-            ranked.append((_rank(head), line))
+            heap.append((-head.spec.priority, head.seq, place, line))
         elif line.is_starved:
-            return
-    if len(ranked) == 1:
-        only = ranked[0][1]
-        while (task := only.take_head()) is not None:
-            yield task
-    heap = [(*rank, place, line) for place, (rank, line) in enumerate(ranked)]
+            return taken
     heapify(heap)
-    while heap:
-        *_, place, line = heap[0]
-        task = line.take_head()
-        if task is None:
-            heappop(heap)
-            continue
-        yield task
+    while heap and len(taken) < most:
+        rank, _, place, line = heap[0]
+        # Where another line has the same priority, its turn may come after each task.
+        shared = any(other[0] == rank for other in heap[1:3])
+        taken += line.take(1 if shared else most - len(taken))
         head = line.head()
         if head is not None:
-            heapreplace(heap, (*_rank(head), place, line))
+            heapreplace(heap, (-head.spec.priority, head.seq, place, line))
         elif line.is_starved:
-            return
+            break
         else:
             heappop(heap)
-
-
-def _rank(task: Task) -> tuple[int, int]:
-    return -task.spec.priority, task.seq
+    return taken

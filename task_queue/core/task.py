@@ -4,6 +4,8 @@ The records are msgspec Structs without garbage-collector tracking: a queue of a
 must not make every full collection slow, and building one costs a tenth of a frozen dataclass.
 """
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from task_queue.core.status import Outcome, Status
@@ -117,12 +119,15 @@ class ProgressNote(Struct, gc=False, array_like=True):
     progress: Progress
 
 
-def lease_of(task: Task, asked_at: float) -> Lease:
-    """The lease on `task` as it was just claimed, for a pull that came at `asked_at`."""
-    spec, expires_at = task.spec, task.expires_at
-    return Lease(
-        spec.id, task.attempt, task.seq, spec.name, spec.queue, spec.priority, spec.arguments,
-        spec.timeout_seconds, spec.max_retries, task.failures, task.submitted_at,
-        spec.traceparent, spec.request_id, task.unstarted,
-        None if expires_at is None else expires_at - asked_at,
-    )  # fmt: skip
+def leases_of(tasks: Iterable[Task], asked_at: float) -> list[Lease]:
+    """The leases on `tasks` as they were just claimed, for a pull that came at `asked_at`."""
+    return [
+        Lease(
+            spec.id, task.attempt, task.seq, spec.name, spec.queue, spec.priority, spec.arguments,
+            spec.timeout_seconds, spec.max_retries, task.failures, task.submitted_at,
+            spec.traceparent, spec.request_id, task.unstarted,
+            None if task.expires_at is None else task.expires_at - asked_at,
+        )
+        for task in tasks
+        for spec in (task.spec,)
+    ]  # fmt: skip

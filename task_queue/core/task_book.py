@@ -1,29 +1,28 @@
-"""The living tasks and every move they make.
+"""The living tasks: which there are, where each waits, how they come in and how they end.
 
-Each method makes one move: the status changes by the transition table, the task goes to the place
-that the new status demands (a ready line, a timer, a worker), and the change is noted for the
-store. Who may ask for a move, and when, is the machine's business.
+A move changes the status by the transition table, takes the task to the place that the new status
+demands (a ready line, a timer, a worker), and is noted for the store. The moves of tasks that a
+worker holds are in attempts.py. Who may ask for a move, and when, is the machine's business.
+
+Most tasks come in, are leased and end in crowds, so these moves are made for many tasks at a time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from heapq import heapify, heappop, heappush
-from itertools import count
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
-from task_queue.core.effects import Effects, TallyKind, TimelineEvent, TimelineKind
+from task_queue.core.effects import Effects, TallyKind
+from task_queue.core.new_tasks import by_line, by_motion, new_tasks
 from task_queue.core.paged_out import PagedOut
 from task_queue.core.ready import ReadyLine
-from task_queue.core.retry import backoff_seconds
 from task_queue.core.settings import Rules
-from task_queue.core.status import Happening, Outcome, Status
-from task_queue.core.task import Progress, Report, Task, TaskError, TaskSpec
+from task_queue.core.status import Happening, Status
+from task_queue.core.task import Report, Task, TaskSpec
+from task_queue.core.timers import WAITS_FOR_TIME, Timers
 from task_queue.core.transitions import next_status
 
-_WAITS_FOR_TIME = (Status.SCHEDULED, Status.RETRYING)
-#: A heap is swept when so many of its entries are stale, beside one for each live task.
-_MOST_STALE = 1_000
 #: So many queues are remembered though nothing waits in them, beside as many as hold a task.
 _MOST_LINES = 1_000
-_STARTABLE = (Status.SCHEDULED, Status.RETRYING, Status.QUEUED)
 #: What a task takes of memory beside its arguments; see benchmarks/bench_memory.py.
 _TASK_BYTES = 900
 
@@ -31,8 +30,7 @@ _TASK_BYTES = 900
 class TaskBook:
     """All tasks that are not over; those that are paged out are counted, and no more is known."""
 
-    def __init__(self, random: Callable[[], float], next_seq: int, rules: Rules) -> None:
-        self._random = random
+    def __init__(self, next_seq: int, rules: Rules) -> None:
         self._rules = rules
         #: What the next task that is accepted gets.
         self.next_seq = next_seq
@@ -50,13 +48,7 @@ class TaskBook:
         self._filled: dict[str, ReadyLine] = {}
         #: Of these, all of which some is paged out.
         self._paged: dict[str, ReadyLine] = {}
-        #: Breaks ties in the heaps, so that tasks are never compared.
-        self._pushes = count()
-        #: (due_at, push, task): every SCHEDULED or RETRYING task, and stale entries.
-        self._due: list[tuple[float, int, Task]] = []
-        #: (expires_at, push, task): every live task that may expire yet, and stale entries. A task
-        #: that was RUNNING when its time passed has none; it gets one if it is to start again.
-        self._expiry: list[tuple[float, int, Task]] = []
+        self.timers = Timers(lambda task: self.live.get(task.spec.id) is task)
         #: Tasks waiting for a time, by queue.
         self.delayed: dict[str, int] = {}
         #: Ids and idempotency keys of tasks that were accepted in this very turn and are over or
@@ -65,7 +57,8 @@ class TaskBook:
         #: Seqs of tasks that were taken from the store in this very turn: what was asked of the
         #: store before it is not true any more.
         self._taken: set[int] = set()
-        self._first_of_turn = next_seq
+        #: Tasks from this seq on are not in the store yet: their rows are written as they are then.
+        self.first_of_turn = next_seq
         self._most_lines = _MOST_LINES
 
     def line(self, queue: str) -> ReadyLine:
@@ -92,37 +85,54 @@ class TaskBook:
         rules = self._rules
         return rules.max_retrying if self._bytes < rules.memory_bytes else rules.page
 
-    def next_time(self) -> float | None:
-        """When `pass_time` has something to do, at the earliest."""
-        times = [heap[0][0] for heap in (self._due, self._expiry) if heap]
-        return min(times) if times else None
-
     def begin_turn(self) -> None:
         """A new call of `handle` begins: all that was accepted before is in the store."""
         self.gone_at_once.clear()
         self._taken.clear()
-        self._first_of_turn = self.next_seq
+        self.first_of_turn = self.next_seq
 
     # ---- coming in -------------------------------------------------------------------------
 
-    def accept(self, spec: TaskSpec, now: float, fx: Effects, *, stays: bool = False) -> Task:
-        """Take in a new task.
+    def accept(
+        self, specs: Sequence[TaskSpec], now: float, fx: Effects, *, stay: bool = False
+    ) -> None:
+        """Take in new tasks, none of which may be there already.
 
         Args:
-            stays: it is kept in memory, however long its line is.
+            stay: they are kept in memory, however long their line is.
         """
-        task = Task(spec, self.next_seq, now, expires_at=spec.expires_at)
-        self.next_seq += 1
-        if spec.run_at is not None and spec.run_at > now:
-            task.status = Status.SCHEDULED
-            task.due_at = spec.run_at
-        if stays or task.due_at or spec.expires_at is not None or self._has_room(spec):
-            self.place(task, task.seq)
-        else:
-            self._page_out(task, fx)
-        fx.changes.inserted.append(task)
-        self._tally(task, "submitted", fx)
-        return task
+        tasks = new_tasks(specs, self.next_seq, now)
+        self.next_seq += len(tasks)
+        fx.changes.inserted += tasks
+        fx.changes.tally(tasks, "submitted")
+        for line in by_line(tasks):
+            for moves_by_time, run in by_motion(line):
+                if moves_by_time:  # memory keeps it, however long its line is
+                    for task in run:
+                        self.place(task, task.seq)
+                else:
+                    self._append_new(run, stay, fx)
+
+    def _append_new(self, tasks: Sequence[Task], stay: bool, fx: Effects) -> None:
+        """Put new tasks of one line in it: those for which memory has no room are paged out.
+
+        Beyond the budget a line that is empty still gets its first task: it need not wait.
+        """
+        queue, priority = tasks[0].spec.queue, tasks[0].spec.priority
+        line, rules = self.line(queue), self._rules
+        sizes = [len(task.spec.arguments) + _TASK_BYTES for task in tasks]
+        left = rules.memory_bytes - self._bytes
+        kept = line.room(priority, rules.window if left > 0 else 1)
+        if 0 < left < sum(sizes):  # the last one that is kept is the one that uses it up
+            kept = min(kept, 1 + bisect_left(list(accumulate(sizes)), left))
+        if stay:
+            kept = len(tasks)
+        self._filled[queue] = line
+        if kept:
+            self._keep(tasks[:kept], sum(sizes[:kept]))
+            line.extend(priority, tasks[:kept])
+        if len(tasks) > kept:
+            self._page_out(line, queue, tasks[kept:], fx)
 
     def place(self, task: Task, before_seq: int) -> None:
         """Put a live task, new or from the store, where its status says.
@@ -130,21 +140,36 @@ class TaskBook:
         Args:
             before_seq: in its line it comes before all that is accepted from this seq on.
         """
-        self._keep(task)
+        self._keep([task], len(task.spec.arguments) + _TASK_BYTES)
         if task.status is Status.QUEUED:
-            self._line_up(task, before_seq)
-        elif task.status in _WAITS_FOR_TIME:
-            self._wait(task)
-        if task.expires_at is not None:
-            heappush(self._expiry, (task.expires_at, next(self._pushes), task))
+            self.line_up(task, before_seq)
+        elif task.status in WAITS_FOR_TIME:
+            self.wait(task)
+        self.timers.expire(task)
 
-    def _keep(self, task: Task) -> None:
-        spec = task.spec
-        self.live[spec.id] = task
-        self._bytes += _TASK_BYTES + len(spec.arguments)
-        self.timed += is_timed(spec)
-        if spec.idempotency_key is not None:
-            self.keys[spec.idempotency_key] = spec.id
+    def _keep(self, tasks: Sequence[Task], size: int) -> None:
+        live = self.live
+        self._bytes += size
+        for task in tasks:
+            spec = task.spec
+            live[spec.id] = task
+            if spec.run_at is not None or spec.expires_at is not None:
+                self.timed += 1
+            if spec.idempotency_key is not None:
+                self.keys[spec.idempotency_key] = spec.id
+
+    def replay(self, task: Task, now: float, fx: Effects) -> None:
+        """Take in again a task that was over, with a clean slate."""
+        task.status = next_status(task.spec.id, task.status, Happening.REPLAY)
+        task.failures = task.deaths = 0
+        task.in_dlq = task.cancel_requested = False
+        task.error = task.progress = task.finished_at = None
+        if task.expires_at is not None and task.expires_at <= now:
+            task.expires_at = None  # a person wants it now, and it could never start
+        self.place(task, self.next_seq)
+        self.touch(task, fx)
+        fx.replayed += 1
+        fx.changes.note(task, "replayed", now)
 
     # ---- paging ----------------------------------------------------------------------------
 
@@ -157,6 +182,8 @@ class TaskBook:
 
     def pages_wanted(self) -> Iterator[tuple[str, int]]:
         """(queue, priority) of the lines that would have the next page of what is paged out."""
+        if not self._paged:
+            return
         rules = self._rules
         most = rules.window - rules.page if self._bytes < rules.memory_bytes else 0
         for queue, line in list(self._paged.items()):
@@ -171,9 +198,8 @@ class TaskBook:
 
     def page_in(self, queue: str, priority: int, tasks: Sequence[Task], fx: Effects) -> None:
         """Take in the oldest tasks of a line that are paged out."""
-        for task in tasks:
-            self._keep(task)
-            self._taken.add(task.seq)
+        self._keep(tasks, sum(len(task.spec.arguments) + _TASK_BYTES for task in tasks))
+        self._taken.update([task.seq for task in tasks])
         self.lines[queue].page_in(priority, tasks)
         self._paged[queue] = self._paged.pop(queue)  # the last to get another page
         fx.changes.paged_in.append((queue, priority, tasks[0].seq, tasks[-1].seq))
@@ -188,271 +214,122 @@ class TaskBook:
         self._taken.add(task.seq)
         queue = task.spec.queue
         self.lines[queue].take_from_store(task)
-        self._keep(task)
+        self._keep([task], len(task.spec.arguments) + _TASK_BYTES)
         fx.changes.paged_in.append((queue, task.spec.priority, task.seq, task.seq))
         return True
 
-    def _has_room(self, spec: TaskSpec) -> bool:
-        # Beyond the budget a line that is empty still gets its first task: it need not wait.
-        most = self._rules.window if self._bytes < self._rules.memory_bytes else 1
-        line = self.lines.get(spec.queue)
-        return line is None or line.has_room(spec.priority, most)
-
-    def _page_out(self, task: Task, fx: Effects) -> None:
-        spec = task.spec
-        line = self.lines[spec.queue]
-        line.page_out(task)
-        self._filled[spec.queue] = self._paged[spec.queue] = line
-        fx.changes.paged_out.append(task)
-        self._note_gone(spec)
+    def _page_out(self, line: ReadyLine, queue: str, tasks: Sequence[Task], fx: Effects) -> None:
+        for task in tasks:
+            line.page_out(task)
+            self._note_gone(task.spec)
+        self._filled[queue] = self._paged[queue] = line
+        fx.changes.paged_out += tasks
 
     def _note_gone(self, spec: TaskSpec) -> None:
         self.gone_at_once[spec.id] = spec.id
         if spec.idempotency_key is not None:
             self.gone_at_once[spec.idempotency_key] = spec.id
 
-    def replay(self, task: Task, now: float, fx: Effects) -> None:
-        """Take in again a task that was over, with a clean slate."""
-        task.status = next_status(task.spec.id, task.status, Happening.REPLAY)
-        task.failures = task.deaths = 0
-        task.in_dlq = task.cancel_requested = False
-        task.error = task.progress = task.finished_at = None
-        if task.expires_at is not None and task.expires_at <= now:
-            task.expires_at = None  # a person wants it now, and it could never start
-        self.place(task, self.next_seq)
-        self._touch(task, fx)
-        fx.replayed += 1
-        self.note(task, "replayed", now, fx)
+    # ---- waiting ---------------------------------------------------------------------------
 
-    # ---- running ---------------------------------------------------------------------------
-
-    def claim(self, task: Task, worker_id: str, now: float, fx: Effects) -> None:
-        """Lease a task that was just taken from its line."""
-        task.status = next_status(task.spec.id, task.status, Happening.CLAIM)
-        task.attempt += 1
-        task.worker_id = worker_id
-        task.claimed_at = now
-        task.started_at = task.progress = None
-        changes = fx.changes
-        if task.seq not in changes.touched:
-            changes.touched[task.seq] = changes.leased[task.seq] = task
-
-    def tell_progress(self, task: Task, progress: Progress, fx: Effects) -> None:
-        """A running task says how far it is."""
-        task.progress = progress
-        self._touch(task, fx)
-
-    def succeed(self, task: Task, report: Report, now: float, fx: Effects) -> None:
-        fx.changes.ended.append((task, report))
-        task.started_at = report.started_at or None
-        task.error = None
-        self._end(task, Happening.SUCCEED, "completed", now, fx)
-
-    def fail(self, task: Task, report: Report, now: float, fx: Effects) -> None:
-        """The task raised or ran into its timeout: retry it or give it up."""
-        fx.changes.ended.append((task, report))
-        task.started_at = report.started_at or None
-        task.error = report.error
-        task.failures += 1
-        timed_out = report.outcome is Outcome.TIMED_OUT
-        self.note(task, "attempt_timed_out" if timed_out else "attempt_failed", now, fx, report)
-        if timed_out:
-            self._tally(task, "timed_out", fx)
-        spec = task.spec
-        if report.retryable and task.failures <= spec.max_retries:
-            wait = report.retry_after_seconds
-            if wait is None:
-                wait = backoff_seconds(
-                    task.failures, spec.retry_base_seconds, spec.retry_cap_seconds, self._random
-                )
-            self._retry(task, wait, now, fx)
-        else:
-            task.in_dlq = True
-            self._end(task, Happening.FAIL_FINAL, "failed", now, fx)
-
-    def survive_death(
-        self, task: Task, error: TaskError, max_deaths: int, now: float, fx: Effects,
-        report: Report | None = None,
-    ) -> None:  # fmt: skip
-        """The worker or the executor ended under the task. The task need not be to blame."""
-        if report is not None:
-            fx.changes.ended.append((task, report))
-        task.deaths += 1
-        self._tally(task, "died", fx)
-        self.note(task, "attempt_died", now, fx, report, error)
-        if task.deaths >= max_deaths:
-            task.error = TaskError(
-                "Quarantined",
-                f"{task.deaths} workers or executors ended while they ran this task; "
-                f"the last: {error.type}: {error.message}",
-            )
-            task.in_dlq = True
-            self.note(task, "quarantined", now, fx, None, task.error)
-            self._end(task, Happening.FAIL_FINAL, "failed", now, fx)
-            return
-        task.error = error
-        spec = task.spec
-        wait = backoff_seconds(
-            task.deaths, spec.retry_base_seconds, spec.retry_cap_seconds, self._random
-        )
-        self._retry(task, wait, now, fx)
-
-    def release(self, task: Task, now: float, fx: Effects, report: Report | None = None) -> None:
-        """Give back a task that did not run to an end through no fault of anybody: it is next."""
-        if report is not None and report.started_at:
-            fx.changes.ended.append((task, report))
-            self.note(task, "attempt_released", now, fx, report)
-        else:
-            task.unstarted += 1
-        self.take_back(task, now, fx)
-
-    def take_back(self, task: Task, now: float, fx: Effects) -> None:
-        """As `release`, of a worker that can tell nobody whether the task had begun: the number of
-        the attempt is used up, so that no two that ran have the same."""
-        task.status = next_status(task.spec.id, task.status, Happening.RELEASE)
-        task.worker_id = task.claimed_at = task.started_at = None
-        self._filled[task.spec.queue] = line = self.line(task.spec.queue)
-        line.append_first(task)
-        self._expire_if_past(task, now)
-        self._touch(task, fx)
-
-    # ---- ending otherwise ------------------------------------------------------------------
-
-    def request_cancel(self, task: Task, now: float, fx: Effects) -> None:
-        """Note that a running task is to be stopped; it is over when its worker says so."""
-        task.cancel_requested = True
-        self.note(task, "cancel_requested", now, fx)
-        self._touch(task, fx)
-
-    def cancel(self, task: Task, now: float, fx: Effects, report: Report | None = None) -> None:
-        if report is not None:
-            fx.changes.ended.append((task, report))
-        self._leave(task)
-        self.note(task, "cancelled", now, fx, report)
-        self._end(task, Happening.CANCEL, "cancelled", now, fx)
-
-    def pass_time(self, now: float, fx: Effects) -> None:
-        """Expire what may not start any more, queue what is due."""
-        self._sweep()
-        while self._expiry and self._expiry[0][0] <= now:
-            entry = heappop(self._expiry)
-            task = entry[2]
-            if self._may_expire(entry) and task.status in _STARTABLE:
-                self._leave(task)
-                self.note(task, "expired", now, fx)
-                self._end(task, Happening.EXPIRE, "expired", now, fx)
-        while self._due and self._due[0][0] <= now:
-            entry = heappop(self._due)
-            task = entry[2]
-            if _waits_for(entry):
-                self._leave(task)
-                task.status = next_status(task.spec.id, task.status, Happening.DUE)
-                self._line_up(task, self.next_seq)
-                self._touch(task, fx)
-
-    def note(
-        self, task: Task, kind: TimelineKind, now: float, fx: Effects,
-        report: Report | None = None, error: TaskError | None = None,
-    ) -> None:  # fmt: skip
-        """Keep what the task's row will soon not tell any more."""
-        error = error or (report.error if report else None)
-        fx.changes.timeline.append(
-            TimelineEvent(
-                task.seq, now, kind, task.attempt_shown, task.worker_id,
-                report.started_at or None if report else None,
-                report.duration_seconds if report else None,
-                error.type if error else "",
-                error.message if error else "",
-            )
-        )  # fmt: skip
-
-    # ---- inside ----------------------------------------------------------------------------
-
-    def _line_up(self, task: Task, before_seq: int) -> None:
+    def line_up(self, task: Task, before_seq: int) -> None:
+        """Put a task that became QUEUED in its line; `before_seq` as of `place`."""
         self._filled[task.spec.queue] = line = self.line(task.spec.queue)
         if task.attempt and not line.has_room_for_returned(self._most_returned()):
             line.append_first(task)
         else:
             line.append(task, before_seq)
 
-    def _retry(self, task: Task, wait_seconds: float, now: float, fx: Effects) -> None:
-        task.status = next_status(task.spec.id, task.status, Happening.FAIL_RETRYABLE)
-        task.due_at = now + wait_seconds
-        self._tally(task, "retried", fx)
-        self._wait(task)
-        self._expire_if_past(task, now)
-        self._touch(task, fx)
+    def line_up_first(self, task: Task) -> None:
+        """Put a task that was claimed and given back before all others of its line."""
+        self._filled[task.spec.queue] = line = self.line(task.spec.queue)
+        line.append_first(task)
 
-    def _wait(self, task: Task) -> None:
+    def wait(self, task: Task) -> None:
+        """Let a SCHEDULED or RETRYING task wait for its time."""
         queue = task.spec.queue
         self.delayed[queue] = self.delayed.get(queue, 0) + 1
         self.line(queue).retrying += task.status is Status.RETRYING
-        heappush(self._due, (task.due_at, next(self._pushes), task))
-
-    def _expire_if_past(self, task: Task, now: float) -> None:
-        """Let a task that stopped RUNNING expire now if its time passed meanwhile."""
-        if task.expires_at is not None and task.expires_at <= now:
-            heappush(self._expiry, (task.expires_at, next(self._pushes), task))
-
-    def _may_expire(self, entry: tuple[float, int, Task]) -> bool:
-        expires_at, _, task = entry
-        return self.live.get(task.spec.id) is task and task.expires_at == expires_at
-
-    def _sweep(self) -> None:
-        """Drop what is stale once it is most of a heap: it holds tasks that are over in memory."""
-        most = 2 * len(self.live) + _MOST_STALE
-        if len(self._expiry) > most:
-            self._expiry = [entry for entry in self._expiry if self._may_expire(entry)]
-            heapify(self._expiry)
-        if len(self._due) > most:
-            self._due = [entry for entry in self._due if _waits_for(entry)]
-            heapify(self._due)
-        if len(self.lines) > self._most_lines:
-            self.lines = {q: ln for q, ln in self.lines.items() if ln or self.delayed.get(q)}
-            self.delayed = {queue: count for queue, count in self.delayed.items() if count}
-            self._most_lines = 2 * len(self.lines) + _MOST_LINES
+        self.timers.wait(task)
 
     def _leave(self, task: Task) -> None:
         """Count a task out of the place where it waits."""
         if task.status is Status.QUEUED:
             self.lines[task.spec.queue].forget(task)
-        elif task.status in _WAITS_FOR_TIME:
+        elif task.status in WAITS_FOR_TIME:
             self.delayed[task.spec.queue] -= 1
             self.lines[task.spec.queue].retrying -= task.status is Status.RETRYING
 
-    def _end(
-        self, task: Task, happening: Happening, tally: TallyKind, now: float, fx: Effects
+    def pass_time(self, now: float, fx: Effects) -> None:
+        """Expire what may not start any more, queue what is due."""
+        self._sweep()
+        for task in self.timers.expired(now):
+            self._leave(task)
+            fx.changes.note(task, "expired", now)
+            self.end([task], Happening.EXPIRE, "expired", now, fx)
+        for task in self.timers.due(now):
+            self._leave(task)
+            task.status = next_status(task.spec.id, task.status, Happening.DUE)
+            self.line_up(task, self.next_seq)
+            self.touch(task, fx)
+
+    def _sweep(self) -> None:
+        self.timers.sweep(len(self.live))
+        if len(self.lines) > self._most_lines:
+            self.lines = {q: ln for q, ln in self.lines.items() if ln or self.delayed.get(q)}
+            self.delayed = {queue: count for queue, count in self.delayed.items() if count}
+            self._most_lines = 2 * len(self.lines) + _MOST_LINES
+
+    # ---- ending ----------------------------------------------------------------------------
+
+    def cancel(self, task: Task, now: float, fx: Effects, report: Report | None = None) -> None:
+        """End a task that nobody wants any more; `report`: how the attempt ended that ran it."""
+        if report is not None:
+            fx.changes.ended.append((task, report))
+        self._leave(task)
+        fx.changes.note(task, "cancelled", now, report)
+        self.end([task], Happening.CANCEL, "cancelled", now, fx)
+
+    def end(
+        self, tasks: Sequence[Task], happening: Happening, kind: TallyKind, now: float, fx: Effects
     ) -> None:
-        spec = task.spec
-        task.status = next_status(spec.id, task.status, happening)
-        task.finished_at = now
-        del self.live[spec.id]
-        self._bytes -= _TASK_BYTES + len(spec.arguments)
-        self.timed -= is_timed(spec)
-        if spec.idempotency_key is not None:
-            del self.keys[spec.idempotency_key]
-        if task.seq >= self._first_of_turn:
-            self._note_gone(spec)
-        self._tally(task, tally, fx)
-        self._touch(task, fx)
-        fx.over.append(task)
+        """Let go of tasks that reach a terminal status. They have left the place of the old one."""
+        live, touched, first = self.live, fx.changes.touched, self.first_of_turn
+        size = 0
+        status = tasks[0].status
+        after = next_status(tasks[0].spec.id, status, happening)
+        for task in tasks:
+            spec, seq = task.spec, task.seq
+            if task.status is not status:  # the table is asked once for a run of equals
+                status = task.status
+                after = next_status(spec.id, status, happening)
+            task.status = after
+            task.finished_at = now
+            del live[spec.id]
+            size += len(spec.arguments)
+            if spec.run_at is not None or spec.expires_at is not None:
+                self.timed -= 1
+            if spec.idempotency_key is not None:
+                del self.keys[spec.idempotency_key]
+            if seq < first:
+                touched[seq] = task
+            else:
+                self._note_gone(spec)
+        self._bytes -= size + len(tasks) * _TASK_BYTES
+        _unlease(tasks, fx)
+        fx.changes.tally(tasks, kind)
+        fx.over += tasks
 
-    def _touch(self, task: Task, fx: Effects) -> None:
-        fx.changes.touched[task.seq] = task
-        fx.changes.leased.pop(task.seq, None)
-
-    def _tally(self, task: Task, kind: TallyKind, fx: Effects) -> None:
-        tallies = fx.changes.tallies
-        key = (task.spec.queue, task.spec.name, kind)
-        tallies[key] = tallies.get(key, 0) + 1
+    def touch(self, task: Task, fx: Effects) -> None:
+        """Note that a task is not as it was any more. If it is new, its row will tell anyway."""
+        if task.seq < self.first_of_turn:
+            fx.changes.touched[task.seq] = task
+        _unlease((task,), fx)
 
 
-def is_timed(spec: TaskSpec) -> bool:
-    """Whether a task may have to move when a time comes, so that memory keeps it."""
-    return spec.run_at is not None or spec.expires_at is not None
-
-
-def _waits_for(entry: tuple[float, int, Task]) -> bool:
-    """Whether an entry of the heap of due times is not stale."""
-    due_at, _, task = entry
-    return task.status in _WAITS_FOR_TIME and task.due_at == due_at
+def _unlease(tasks: Iterable[Task], fx: Effects) -> None:
+    """More happened to these tasks in this turn than that they were leased."""
+    leased = fx.changes.leased
+    if leased:
+        for task in tasks:
+            leased.pop(task.seq, None)

@@ -25,6 +25,9 @@ from msgspec import Struct, field
 from task_queue.core.status import WorkerStatus
 from task_queue.core.task import Task
 
+# Read once: an enum's members are found slowly, and these are asked of each worker in each turn.
+_ACTIVE, _DRAINING = WorkerStatus.ACTIVE, WorkerStatus.DRAINING
+
 
 class WorkerInfo(Struct, gc=False):
     """What a worker says of itself when it registers. One row in the store."""
@@ -65,13 +68,9 @@ class WorkerState(Struct):
     @property
     def takes_work(self) -> bool:
         """Whether it may be given leases now."""
-        return (
-            self.parked_until is not None
-            and self.confirmed
-            and self.info.status is WorkerStatus.ACTIVE
-        )
+        return self.parked_until is not None and self.confirmed and self.info.status is _ACTIVE
 
     @property
     def drained(self) -> bool:
         """Whether it was told to drain and holds nothing any more."""
-        return self.info.status is WorkerStatus.DRAINING and not self.held
+        return self.info.status is _DRAINING and not self.held

@@ -60,7 +60,7 @@ class MemoryScheduler:
     def next_due(self) -> float | None:
         """When `look_at_clock` has something to do, at the earliest; seconds since the epoch."""
         times = [schedule.next_run_at for schedule in self._machine.schedules.values()]
-        due = self._machine.book.next_time()
+        due = self._machine.book.timers.next_time()
         if due is not None:
             times.append(due)
         return min(times, default=None)

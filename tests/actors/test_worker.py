@@ -18,7 +18,7 @@ from task_queue.core.events import (
     WorkerStatusWanted,
 )
 from task_queue.core.status import Outcome, Status, WorkerStatus
-from task_queue.core.task import Lease, Progress, ProgressNote, Task, lease_of
+from task_queue.core.task import Lease, Progress, ProgressNote, Task, leases_of
 from task_queue.core.worker import WorkerInfo
 from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerUnavailable
@@ -263,7 +263,7 @@ async def until_registered(scheduler: Scheduler) -> None:
 
 
 async def test_a_lease_that_comes_after_a_new_scheduler_was_told_of_none_is_given_back() -> None:
-    lease = lease_of(Task(task_spec(), seq=1, submitted_at=0.0, attempt=1), 0.0)
+    lease = leases_of([Task(task_spec(), seq=1, submitted_at=0.0, attempt=1)], 0.0)[0]
     scheduler, executors = Successor(lease), FakeExecutors()
     async with working(scheduler, executors, FakeClock()) as (worker, _):
         await quiet()

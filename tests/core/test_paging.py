@@ -57,7 +57,7 @@ class _PagedLine:
         self.seq += 1
         task = Task(task_spec(), self.seq, float(self.seq))
         self.expected.append(((self.seq, 1), task))
-        if self.line.has_room(5, 2):
+        if self.line.room(5, 2):
             self.line.append(task, self.seq)
         else:
             self.line.page_out(task)
@@ -75,8 +75,7 @@ class _PagedLine:
             self.line.page_in(5, page)
 
     def take(self, _place: int = 0) -> None:
-        task = next(take_in_order([self.line]), None)
-        if task is not None:
+        for task in take_in_order([self.line], 1):
             assert task is self._first()
             task.status = Status.RUNNING
         else:

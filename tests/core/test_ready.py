@@ -31,8 +31,8 @@ def test_a_line_is_ordered_by_priority_then_arrival() -> None:
     for seq, priority in enumerate([5, 9, 0, 9, 5]):
         _append(line, _task(seq, priority))
     assert [task.seq for task in line] == [1, 3, 0, 4, 2]
-    taken = [line.take_head() for _ in range(6)]
-    assert [task.seq if task else None for task in taken] == [1, 3, 0, 4, 2, None]
+    taken = [[task.seq for task in line.take(9)] for _ in range(4)]
+    assert taken == [[1, 3], [0, 4], [2], []]
     assert len(line) == 0
 
 
@@ -63,7 +63,7 @@ def test_over_several_lines_the_first_by_priority_and_acceptance_is_taken() -> N
     _append(lines[1], _task(1, 5))
     _append(lines[1], _task(3, 5))
     _append(lines[0], _task(4, 6))
-    assert [task.seq for task in take_in_order(lines)] == [4, 1, 2, 3]
+    assert [task.seq for task in take_in_order(lines, 9)] == [4, 1, 2, 3]
     assert [len(line) for line in lines] == [0, 0, 0]
 
 
@@ -145,7 +145,7 @@ def test_thousands_that_are_given_back_come_first_and_in_their_order() -> None:
     assert len(line) == count + 11
     assert [task.seq for task in line] == list(range(-1, count + 10))
     assert line.oldest_submitted_at() == -1.0
-    assert [task.seq for task in take_in_order([line])] == list(range(-1, count + 10))
+    assert [task.seq for task in take_in_order([line], count + 20)] == list(range(-1, count + 10))
 
 
 def test_one_that_is_given_back_and_cancelled_is_skipped() -> None:
@@ -155,7 +155,7 @@ def test_one_that_is_given_back_and_cancelled_is_skipped() -> None:
         line.append_first(task)
     tasks[0].status = Status.CANCELLED
     line.forget(tasks[0])
-    assert [task.seq for task in take_in_order([line])] == [1, 2]
+    assert [task.seq for task in take_in_order([line], 9)] == [1, 2]
     assert len(line) == 0
 
 

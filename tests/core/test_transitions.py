@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from task_queue.core.attempts import Attempts
 from task_queue.core.effects import Effects
 from task_queue.core.settings import Rules
 from task_queue.core.status import TERMINAL, Happening, Outcome, Status
@@ -19,20 +20,24 @@ _REPORT = Report("t", 1, Outcome.FAILED, 1.0, 1.0)
 
 #: How the book makes the moves that others ask it for. It moves by time only what waits for it.
 _MOVES: dict[Happening, Callable[[TaskBook, Task, Effects], None]] = {
-    Happening.CLAIM: lambda book, task, fx: book.claim(task, "w", 5.0, fx),
-    Happening.SUCCEED: lambda book, task, fx: book.succeed(task, _REPORT, 5.0, fx),
-    Happening.FAIL_RETRYABLE: lambda book, task, fx: book.survive_death(
+    Happening.CLAIM: lambda book, task, fx: _attempts(book).claim([task], "w", 5.0, fx),
+    Happening.SUCCEED: lambda book, task, fx: _attempts(book).succeed([(task, _REPORT)], 5.0, fx),
+    Happening.FAIL_RETRYABLE: lambda book, task, fx: _attempts(book).survive_death(
         task, TaskError("ExecutorDied", ""), 9, 5.0, fx
     ),
-    Happening.FAIL_FINAL: lambda book, task, fx: book.fail(task, _REPORT, 5.0, fx),
-    Happening.RELEASE: lambda book, task, fx: book.release(task, 5.0, fx),
+    Happening.FAIL_FINAL: lambda book, task, fx: _attempts(book).fail(task, _REPORT, 5.0, fx),
+    Happening.RELEASE: lambda book, task, fx: _attempts(book).release(task, 5.0, fx),
     Happening.CANCEL: lambda book, task, fx: book.cancel(task, 5.0, fx),
     Happening.REPLAY: lambda book, task, fx: book.replay(task, 5.0, fx),
 }
 
 
+def _attempts(book: TaskBook) -> Attempts:
+    return Attempts(book, lambda: 0.0)
+
+
 def _task_in(status: Status) -> tuple[TaskBook, Task]:
-    book = TaskBook(lambda: 0.0, 2, Rules())
+    book = TaskBook(2, Rules())
     task = Task(task_spec(), 1, 1.0, status, due_at=9.0)
     if status not in TERMINAL:
         book.place(task, task.seq)
@@ -67,7 +72,7 @@ def test_a_legal_move_leads_where_the_table_says(status: Status, happening: Happ
         _MOVES[happening](book, task, fx)
     else:
         task.expires_at = 9.0 if happening is Happening.EXPIRE else None
-        book = TaskBook(lambda: 0.0, 2, Rules())
+        book = TaskBook(2, Rules())
         book.place(task, task.seq)
         book.pass_time(9.0, fx)
     assert task.status is TRANSITIONS[status, happening]
@@ -85,7 +90,7 @@ def test_what_does_not_wait_for_a_time_is_not_moved_by_it(status: Status) -> Non
 
 
 def test_a_running_task_is_not_moved_by_its_expiry() -> None:
-    book = TaskBook(lambda: 0.0, 2, Rules())
+    book = TaskBook(2, Rules())
     task = Task(task_spec(), 1, 1.0, Status.RUNNING, expires_at=5.0)
     book.place(task, task.seq)
     book.pass_time(1e12, Effects())

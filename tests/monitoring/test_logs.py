@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from monitoring.logs import configure_logs, get_logger
+from monitoring.logs import configure_logs, get_logger, write_lines
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +62,34 @@ class TestLinesOfLibraries:
         logging.getLogger("redis").log(logging.CRITICAL + 5, "gone")
         (line,) = map(json.loads, stream.getvalue().splitlines())
         assert (line["level"], line["event"]) == ("CRITICAL", "gone")
+
+
+def test_lines_that_are_written_together_look_as_if_each_was_by_itself() -> None:
+    stream = io.StringIO()
+    configure_logs("INFO", "json", stream)
+    rows: list[dict[str, object]] = [{"number": 1, "text": "Zürich"}, {"number": 2}]
+    write_lines("api", "this", rows)
+    for row in rows:
+        get_logger("api").info("this", **row)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    for line in lines:
+        assert line.pop("timestamp").endswith("Z")
+    assert lines[:2] == lines[2:]
+    assert list(lines[0]) == ["level", "logger", "event", "number", "text"]
+
+
+def test_lines_below_the_level_are_not_made() -> None:
+    stream = io.StringIO()
+    configure_logs("WARNING", "json", stream)
+    write_lines("api", "this", ({"number": 1 // none} for none in (0,)))  # it would fail
+    assert stream.getvalue() == ""
+
+
+def test_lines_are_written_together_for_a_person_as_well() -> None:
+    stream = io.StringIO()
+    configure_logs("INFO", "console", stream)
+    write_lines("api", "this", [{"number": 1}, {"number": 2}])
+    first, second = stream.getvalue().splitlines()
+    assert "this" in first
+    assert "number=1" in first
+    assert "number=2" in second

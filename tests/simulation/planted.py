@@ -1,19 +1,24 @@
 """Bugs planted into the real parts, which a simulation has to find by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from task_queue.core.acceptance import Acceptance
+from task_queue.core.attempts import Attempts
+from task_queue.core.dispatch import Dispatch
 from task_queue.core.effects import Changes, Effects
-from task_queue.core.events import CancelRequested, Event
+from task_queue.core.events import CancelRequested
 from task_queue.core.machine import QueueMachine
+from task_queue.core.ready import ReadyLine
 from task_queue.core.schedule import Schedule
+from task_queue.core.schedule_book import ScheduleBook
 from task_queue.core.status import Outcome
-from task_queue.core.task import Lease, Report, Task, lease_of
+from task_queue.core.task import Lease, Report, Task, leases_of
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerState
+from task_queue.core.worker_book import WorkerBook
 from task_queue.store.memory import MemoryStore
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -21,19 +26,19 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 def no_fencing(patch: pytest.MonkeyPatch) -> None:
     """A report counts for the task whoever sends it, of whichever attempt."""
-    take = QueueMachine._take_reports
+    take = WorkerBook._take_reports
 
     def blind(
-        self: QueueMachine, worker: WorkerState, reports: list[Any], now: float, fx: Effects
+        self: WorkerBook, worker: WorkerState, reports: list[Any], now: float, fx: Effects
     ) -> None:
         for report in reports:
-            task = self.book.live.get(report.task_id)
+            task = self._book.live.get(report.task_id)
             holder = self.workers.get(task.worker_id or "") if task is not None else None
             if task is not None and holder is not None and report.task_id in holder.held:
                 report.attempt = task.attempt
                 take(self, holder, [report], now, fx)
 
-    patch.setattr(QueueMachine, "_take_reports", blind)
+    patch.setattr(WorkerBook, "_take_reports", blind)
 
 
 def no_epoch(patch: pytest.MonkeyPatch) -> None:
@@ -57,13 +62,14 @@ def forgetful_store(patch: pytest.MonkeyPatch) -> None:
 
 def attempts_not_counted(patch: pytest.MonkeyPatch) -> None:
     """A task that is claimed again has the number of its first attempt."""
-    claim = TaskBook.claim
+    claim = Attempts.claim
 
-    def stuck(self: TaskBook, task: Task, worker_id: str, now: float, fx: Effects) -> None:
-        task.attempt = 0
-        claim(self, task, worker_id, now, fx)
+    def stuck(self: Attempts, tasks: Any, worker_id: str, now: float, fx: Effects) -> None:
+        for task in tasks:
+            task.attempt = 0
+        claim(self, tasks, worker_id, now, fx)
 
-    patch.setattr(TaskBook, "claim", stuck)
+    patch.setattr(Attempts, "claim", stuck)
 
 
 def keys_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -89,7 +95,7 @@ def cancel_only_said(patch: pytest.MonkeyPatch) -> None:
             return Moved(event.task_id, Status.CANCELLED, cancel_requested=False)
         return handle(self, event, now, fx)
 
-    _swap_handler(patch, CancelRequested, said)
+    patch.setattr(QueueMachine, "_cancel_requested", said)
 
 
 def accepted_before_saved(patch: pytest.MonkeyPatch) -> None:
@@ -110,26 +116,26 @@ def accepted_before_saved(patch: pytest.MonkeyPatch) -> None:
 
 def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
     """The newest task of a queue is taken first."""
-    from task_queue.core.ready import ReadyLine
+    extend = ReadyLine.extend
 
-    append = ReadyLine.append
+    def in_front(self: ReadyLine, priority: int, tasks: Any) -> None:
+        for task in tasks:
+            extend(self, priority, [task])
+            self._lines[priority].rotate(1)
 
-    def in_front(self: ReadyLine, task: Task, before_seq: int) -> None:
-        append(self, task, before_seq)
-        self._lines[task.spec.priority].rotate(1)
-
-    patch.setattr(ReadyLine, "append", in_front)
+    patch.setattr(ReadyLine, "extend", in_front)
 
 
 def priorities_upside_down(patch: pytest.MonkeyPatch) -> None:
     """9 is taken for 0."""
-    line_up = TaskBook._line_up
+    append_new = TaskBook._append_new
 
-    def turned(self: TaskBook, task: Task, before_seq: int) -> None:
-        task.spec.priority = 9 - task.spec.priority
-        line_up(self, task, before_seq)
+    def turned(self: TaskBook, tasks: Any, stay: bool, fx: Effects) -> None:
+        for task in tasks:
+            task.spec.priority = 9 - task.spec.priority
+        append_new(self, tasks, stay, fx)
 
-    patch.setattr(TaskBook, "_line_up", turned)
+    patch.setattr(TaskBook, "_append_new", turned)
 
 
 def newest_page_first(patch: pytest.MonkeyPatch) -> None:
@@ -144,16 +150,16 @@ def newest_page_first(patch: pytest.MonkeyPatch) -> None:
 
 def pause_ignored(patch: pytest.MonkeyPatch) -> None:
     """A paused queue gives out its tasks all the same."""
-    lines_for = QueueMachine._lines_for
+    lines_for = Dispatch._lines_for
 
-    def all_lines(self: QueueMachine, worker: WorkerState) -> Any:
-        paused, self.paused = self.paused, set()
+    def all_lines(self: Dispatch, worker: WorkerState) -> Any:
+        paused, self._paused = self._paused, set()
         try:
             return lines_for(self, worker)
         finally:
-            self.paused = paused
+            self._paused = paused
 
-    patch.setattr(QueueMachine, "_lines_for", all_lines)
+    patch.setattr(Dispatch, "_lines_for", all_lines)
 
 
 def draining_is_fed(patch: pytest.MonkeyPatch) -> None:
@@ -167,46 +173,47 @@ def draining_is_fed(patch: pytest.MonkeyPatch) -> None:
 
 def drain_counts_as_failure(patch: pytest.MonkeyPatch) -> None:
     """What a drain interrupted has failed."""
-    take = QueueMachine._take_failure
+    take = WorkerBook._take_failure
 
     def counted(
-        self: QueueMachine, worker: WorkerState, task: Task, report: Report, now: float, fx: Effects
+        self: WorkerBook, worker: WorkerState, task: Task, report: Report, now: float, fx: Effects
     ) -> None:
         if report.outcome is Outcome.RELEASED and report.started_at:
             report.outcome = Outcome.FAILED
         take(self, worker, task, report, now, fx)
 
-    patch.setattr(QueueMachine, "_take_failure", counted)
+    patch.setattr(WorkerBook, "_take_failure", counted)
 
 
 def late_start(patch: pytest.MonkeyPatch) -> None:
     """A worker is not told when a task that it holds expires."""
-    from task_queue.core import machine
+    from task_queue.core import dispatch
 
-    def timeless(task: Task, asked_at: float) -> Lease:
-        lease = lease_of(task, asked_at)
-        lease.expires_in_seconds = None
-        return lease
+    def timeless(tasks: Iterable[Task], asked_at: float) -> list[Lease]:
+        leases = leases_of(tasks, asked_at)
+        for lease in leases:
+            lease.expires_in_seconds = None
+        return leases
 
-    patch.setattr(machine, "lease_of", timeless)
+    patch.setattr(dispatch, "leases_of", timeless)
 
 
 def firing_not_saved(patch: pytest.MonkeyPatch) -> None:
     """The task of a firing is saved, and not that the schedule has fired."""
-    fire = QueueMachine._fire
+    fire = ScheduleBook._fire
 
-    def unsaved(self: QueueMachine, schedule: Schedule, now: float, fx: Effects) -> None:
+    def unsaved(self: ScheduleBook, schedule: Schedule, now: float, fx: Effects) -> None:
         fire(self, schedule, now, fx)
         fx.changes.schedules.pop(schedule.id)
 
-    patch.setattr(QueueMachine, "_fire", unsaved)
+    patch.setattr(ScheduleBook, "_fire", unsaved)
 
 
 def overlap_ignored(patch: pytest.MonkeyPatch) -> None:
     """A schedule fires whether its last task has ended or not."""
-    from task_queue.core import machine
+    from task_queue.core import schedule_book
 
-    patch.setattr(machine, "fires", lambda schedule, now, last_task_is_live: True)
+    patch.setattr(schedule_book, "fires", lambda schedule, now, last_task_is_live: True)
 
 
 def schedules_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -247,12 +254,6 @@ def pruned_alive(patch: pytest.MonkeyPatch) -> None:
         return prune(self, now, before, surplus, limit)
 
     patch.setattr(MemoryStore, "prune", blind)
-
-
-def _swap_handler(patch: pytest.MonkeyPatch, event: type[Event], handler: Any) -> None:
-    from task_queue.core import machine
-
-    patch.setitem(machine._HANDLERS, event, handler)
 
 
 PLANTED: dict[str, tuple[Plant, set[str]]] = {
