@@ -7,7 +7,7 @@ import msgspec
 
 from task_queue.core.effects import Changes
 from task_queue.core.task import Task
-from task_queue.store.placement import NO_RESULT, Placement, placement_of
+from task_queue.store.placement import NO_RESULT, Placement, Placements
 from task_queue.store.postgres_column import Column, Kind
 from task_queue.store.postgres_pipeline import Statement
 from task_queue.store.postgres_text import joined, stored, stored_or_none
@@ -33,7 +33,6 @@ def _insert(table: str, columns: Sequence[str], ending: str = "") -> str:
 _STATE = ("seq", *MOVING, "result_until", "result")
 _REPLACE = ", ".join(f"{name} = excluded.{name}" for name in _STATE[1:])
 _INSERT_STATES = _insert("states", _STATE, f"ON CONFLICT (seq) DO UPDATE SET {_REPLACE}")
-_INSERT_LEASED = _insert("leased", ("seq", "attempt", "worker_id", "claimed_at"))
 
 
 class _Told(NamedTuple):
@@ -50,26 +49,22 @@ _PAGE_IN = "DELETE FROM paged_out WHERE queue = %s AND priority = %s AND seq BET
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def statements_of(changes: Changes) -> Iterator[Statement]:
+def statements_of(changes: Changes, placements: Placements) -> Iterator[Statement]:
     """All that saves them, in order, each with its values."""
-    yield from _tasks(changes)
+    yield from _tasks(changes, placements.of(changes))
     yield from _attempts(changes)
     yield from _others(changes)
 
 
-def _tasks(changes: Changes) -> Iterator[Statement]:
+def _tasks(changes: Changes, placed: Placement) -> Iterator[Statement]:
     if changes.inserted:
         yield _insert_told("tasks", _told_of_new(changes.inserted))
-    placed = placement_of(changes)
     if placed.waiting:
         yield _insert("waiting", ("seq",)), (Column("bigint", placed.waiting),)
     yield from _delete_from("waiting", placed.not_waiting)
     yield from _delete_from("leased", placed.not_leased)
     if placed.leased:
-        rows = [
-            (t.seq, t.attempt, stored_or_none(t.worker_id), t.claimed_at) for t in placed.leased
-        ]
-        yield _INSERT_LEASED, _columns(("bigint", "integer", "text", "double precision"), rows)
+        yield _insert_told("leased", _told_of_leased(placed.leased))
     yield from _paging(changes)
     yield from _ended(placed)
 
@@ -85,8 +80,8 @@ def _paging(changes: Changes) -> Iterator[Statement]:
 
 def _ended(placed: Placement) -> Iterator[Statement]:
     result_of = placed.results.get
+    yield from _delete_from("states", placed.not_in_states)
     if placed.completed:
-        yield from _delete_from("states", [task.seq for task in placed.completed])
         yield _insert_told("completed", _told_of_completed(placed))
     if placed.states:
         rows = [(t.seq, *_moving(t), *result_of(t.seq, NO_RESULT)) for t in placed.states]
@@ -184,6 +179,15 @@ def _told_of_new(tasks: Sequence[Task]) -> tuple[_Told, ...]:
         _Told("tags", "text", [spec.tags for spec in specs], joined),
         _Told("options", "bytea", list(map(options_of, specs)), encode_options),
         _Told("arguments", "bytea", [spec.arguments for spec in specs]),
+    )
+
+
+def _told_of_leased(tasks: Sequence[Task]) -> tuple[_Told, ...]:
+    return (
+        _Told("seq", "bigint", [task.seq for task in tasks]),
+        _Told("attempt", "integer", [task.attempt for task in tasks]),
+        _Told("worker_id", "text", [task.worker_id for task in tasks], stored_or_none),
+        _Told("claimed_at", "double precision", [task.claimed_at for task in tasks]),
     )
 
 
