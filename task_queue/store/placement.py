@@ -20,31 +20,59 @@ class Placement(NamedTuple):
     not_waiting: list[int]  #: seqs to be removed
     leased: list[Task]
     not_leased: list[int]  #: seqs to be removed
-    completed: list[Task]  #: in `states` they are no more
+    completed: list[Task]
     states: list[Task]
+    not_in_states: list[int]  #: seqs to be removed
     #: By seq: until when the result is kept, and the result.
     results: dict[int, tuple[float, bytes]]
 
 
-def placement_of(changes: Changes) -> Placement:
-    """Where the tasks of a turn stand after it."""
-    touched, leased = changes.touched, changes.leased
-    waiting: list[int] = []
-    completed: list[Task] = []
-    states: list[Task] = []
-    told: list[Task] = []
-    for task in changes.inserted:
-        if _is_waiting(task):
-            waiting.append(task.seq)
-        elif not (task.seq in leased and _is_plain(task)):
-            told.append(task)
-    not_leased = [seq for seq in touched if seq not in leased]
-    told += [touched[seq] for seq in not_leased]
-    for task in told:
-        (completed if _has_simply_completed(task) else states).append(task)
-    simply = [task for task in leased.values() if task.seq in touched or _is_plain(task)]
-    results = _results(changes) if told else {}
-    return Placement(waiting, list(touched), simply, not_leased, completed, states, results)
+class Placements:
+    """Where the tasks of each turn stand, for one writer.
+
+    It remembers which tasks have a row in `leased` and in no other of these tables: when such a
+    task ends, nothing is to be looked for elsewhere. Of others, after a start or a commit that
+    failed, all tables are looked at.
+    """
+
+    def __init__(self) -> None:
+        self._only_leased: set[int] = set()
+
+    def forget(self) -> None:
+        """What was placed last was not saved, or another writer may have been there since."""
+        self._only_leased.clear()
+
+    def of(self, changes: Changes) -> Placement:
+        """Where the tasks of a turn stand after it."""
+        touched, leased = changes.touched, changes.leased
+        waiting: list[int] = []
+        told: list[Task] = []
+        for task in changes.inserted:
+            if _is_waiting(task):
+                waiting.append(task.seq)
+            elif not (task.seq in leased and _is_plain(task)):
+                told.append(task)
+        not_leased = [seq for seq in touched if seq not in leased]
+        told += [touched[seq] for seq in not_leased]
+        completed: list[Task] = []
+        states: list[Task] = []
+        for task in told:
+            (completed if _has_simply_completed(task) else states).append(task)
+        plain = {seq for seq, task in leased.items() if _is_plain(task)}
+        known = self._only_leased
+        placed = Placement(
+            waiting=waiting,
+            not_waiting=[seq for seq in touched if seq not in known],
+            leased=[task for seq, task in leased.items() if seq in touched or seq in plain],
+            not_leased=not_leased,
+            completed=completed,
+            states=states,
+            not_in_states=[*plain, *(task.seq for task in completed if task.seq not in known)],
+            results=_results(changes) if told else {},
+        )
+        known.difference_update(touched)
+        known.update(plain)
+        return placed
 
 
 def _is_waiting(task: Task) -> bool:

@@ -19,6 +19,7 @@ from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.ended_sum import LEVELS, Sums
+from task_queue.store.placement import Placements
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.postgres_migrations import migrate
@@ -71,6 +72,7 @@ class PostgresStore(PostgresReader):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._epoch = 0
+        self._placements = Placements()
         try:
             migrate(self._connection)
         except StoreError:
@@ -96,6 +98,7 @@ class PostgresStore(PostgresReader):
             )
         assert row is not None
         self._epoch = int(row[0])
+        self._placements.forget()
         return self._epoch
 
     def check_writable(self) -> None:
@@ -141,10 +144,25 @@ class PostgresStore(PostgresReader):
         return rows[0][0] if rows else None
 
     def commit(self, changes: Changes) -> None:
-        self._write(statements_of(changes))
+        try:
+            self._write(statements_of(changes, self._placements))
+        except StoreError:
+            self._placements.forget()
+            raise
 
     def begin_commit(self, changes: Changes) -> asyncio.Future[None]:
-        return self._pipeline.begin(self._fenced(statements_of(changes)))
+        statements = statements_of(changes, self._placements)
+        try:
+            done = self._pipeline.begin(self._fenced(statements))
+        except StoreError:
+            self._placements.forget()
+            raise
+        done.add_done_callback(self._forget_if_failed)
+        return done
+
+    def _forget_if_failed(self, done: asyncio.Future[None]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._placements.forget()
 
     def delete(self, seqs: Sequence[int]) -> int:
         doomed = [seq for (seq,) in self._rows(_DOOMED, (Column("bigint", seqs),) * 2)]

@@ -56,8 +56,21 @@ class Column:
                 known = {value: _part(value) for value in set(values)}
                 parts = [known[value] for value in values]
             else:
-                parts = [_part(value) for value in values]
+                parts = _parts(values)
         return _header(1, oid, count) + b"".join(parts)
+
+
+def _parts(values: Sequence[str | bytes | None]) -> list[bytes]:
+    if not values or None in values:
+        return list(map(_part, values))
+    raws = [value.encode() if isinstance(value, str) else value or b"" for value in values]
+    lengths = set(map(len, raws))
+    if len(lengths) > 1:
+        return list(map(_part, raws))
+    # Ids are all of one length.
+    flat: list[Any] = [*lengths] * (2 * len(raws))
+    flat[1::2] = raws
+    return [pack(">" + f"i{flat[0]}s" * len(raws), *flat)]
 
 
 def _part(value: str | bytes | None) -> bytes:

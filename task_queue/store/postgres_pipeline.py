@@ -17,10 +17,12 @@ from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.protocol import StoreError
 
-#: With "%s" for each value; a value is a Column, a text or a whole number.
+#: With "%s" for each value; a value is a Column, a text, a number, bytes or None.
 Statement = tuple[str, tuple[Any, ...]]
 #: The same with types, formats and bytes of the values.
-Encoded = tuple[str, list[int], list[int], list[bytes]]
+Encoded = tuple[str, list[int], list[int], list[bytes | None]]
+
+_BYTEA_OID = 17
 
 
 class PostgresPipeline:
@@ -190,14 +192,24 @@ def _all_encoded(statements: Iterable[Statement]) -> list[Encoded]:
     return [(sql, *_encoded(values)) for sql, values in statements]
 
 
-def _encoded(values: tuple[Any, ...]) -> tuple[list[int], list[int], list[bytes]]:
+def _encoded(values: tuple[Any, ...]) -> tuple[list[int], list[int], list[bytes | None]]:
     """Types, formats and bytes as libpq takes them; type 0: as the server infers it."""
-    types, formats, encoded = [], [], []
+    types: list[int] = []
+    formats: list[int] = []
+    encoded: list[bytes | None] = []
     for value in values:
         if isinstance(value, Column):
             types.append(value.array_oid)
             formats.append(1)
             encoded.append(value.encoded())
+        elif isinstance(value, bytes):
+            types.append(_BYTEA_OID)
+            formats.append(1)
+            encoded.append(value)
+        elif value is None:
+            types.append(0)
+            formats.append(0)
+            encoded.append(None)
         else:
             types.append(0)
             formats.append(0)

@@ -1,35 +1,27 @@
 """The changes of one turn as statements of PostgreSQL, one for each kind of change, not of row."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from task_queue.core.effects import Changes
 from task_queue.core.task import Task
-from task_queue.store.placement import NO_RESULT, Placement, placement_of
+from task_queue.store.placement import NO_RESULT, Placement, Placements
 from task_queue.store.postgres_column import Column, Kind
 from task_queue.store.postgres_pipeline import Statement
 from task_queue.store.postgres_text import joined, stored, stored_or_none
-from task_queue.store.task_row import (
-    FIXED,
-    MOVING,
-    fixed_columns,
-    moving_columns,
-)
+from task_queue.store.seq_ranges import ranges_of
+from task_queue.store.task_row import MOVING, encode_options, moving_columns, options_of
 
-_FIXED_KINDS: tuple[Kind, ...] = (
-    "bigint", "text", "text", "text", "integer", "double precision", "text", "text", "bytea",
-)  # fmt: skip
 _MOVING_KINDS: tuple[Kind, ...] = (
     "text", "integer", "integer", "integer", "double precision", "double precision", "text",
     "double precision", "double precision", "double precision", "boolean", "boolean", "text",
     "text", "text", "bytea", "integer",
 )  # fmt: skip
 _RESULT_KINDS: tuple[Kind, ...] = ("double precision", "bytea")
-_COMPLETED_KINDS: tuple[Kind, ...] = (
-    "bigint", "integer", "text", "double precision", "double precision", "double precision",
-)  # fmt: skip
+#: More ranges than these are deleted row by row.
+_FEW_RANGES = 4
 
 
 def _insert(table: str, columns: Sequence[str], ending: str = "") -> str:
@@ -40,43 +32,39 @@ def _insert(table: str, columns: Sequence[str], ending: str = "") -> str:
 
 _STATE = ("seq", *MOVING, "result_until", "result")
 _REPLACE = ", ".join(f"{name} = excluded.{name}" for name in _STATE[1:])
-_INSERT_TASKS = _insert("tasks", (*FIXED, "arguments"))
 _INSERT_STATES = _insert("states", _STATE, f"ON CONFLICT (seq) DO UPDATE SET {_REPLACE}")
-_INSERT_LEASED = _insert("leased", ("seq", "attempt", "worker_id", "claimed_at"))
-_INSERT_COMPLETED = _insert(
-    "completed",
-    ("seq", "attempt", "worker_id", "claimed_at", "started_at", "finished_at", "result_until",
-     "result"),
-)  # fmt: skip
+
+
+class _Told(NamedTuple):
+    """One column of new rows."""
+
+    name: str
+    kind: Kind
+    values: list[Any]
+    as_stored: Callable[[Any], Any] | None = None
+
 
 _PAGE_IN = "DELETE FROM paged_out WHERE queue = %s AND priority = %s AND seq BETWEEN %s AND %s"
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def statements_of(changes: Changes) -> Iterator[Statement]:
+def statements_of(changes: Changes, placements: Placements) -> Iterator[Statement]:
     """All that saves them, in order, each with its values."""
-    yield from _tasks(changes)
+    yield from _tasks(changes, placements.of(changes))
     yield from _attempts(changes)
     yield from _others(changes)
 
 
-def _tasks(changes: Changes) -> Iterator[Statement]:
+def _tasks(changes: Changes, placed: Placement) -> Iterator[Statement]:
     if changes.inserted:
-        rows = [(*_fixed(task), task.spec.arguments) for task in changes.inserted]
-        yield _INSERT_TASKS, _columns((*_FIXED_KINDS, "bytea"), rows)
-    placed = placement_of(changes)
+        yield _insert_told("tasks", _told_of_new(changes.inserted))
     if placed.waiting:
         yield _insert("waiting", ("seq",)), (Column("bigint", placed.waiting),)
-    if placed.not_waiting:
-        yield _delete_from("waiting", placed.not_waiting)
-    if placed.not_leased:
-        yield _delete_from("leased", placed.not_leased)
+    yield from _delete_from("waiting", placed.not_waiting)
+    yield from _delete_from("leased", placed.not_leased)
     if placed.leased:
-        rows = [
-            (t.seq, t.attempt, stored_or_none(t.worker_id), t.claimed_at) for t in placed.leased
-        ]
-        yield _INSERT_LEASED, _columns(("bigint", "integer", "text", "double precision"), rows)
+        yield _insert_told("leased", _told_of_leased(placed.leased))
     yield from _paging(changes)
     yield from _ended(placed)
 
@@ -92,13 +80,9 @@ def _paging(changes: Changes) -> Iterator[Statement]:
 
 def _ended(placed: Placement) -> Iterator[Statement]:
     result_of = placed.results.get
+    yield from _delete_from("states", placed.not_in_states)
     if placed.completed:
-        yield _delete_from("states", [task.seq for task in placed.completed])
-        rows = [
-            (t.seq, t.attempt, stored_or_none(t.worker_id), t.claimed_at, t.started_at,
-             t.finished_at, *result_of(t.seq, NO_RESULT)) for t in placed.completed
-        ]  # fmt: skip
-        yield _INSERT_COMPLETED, _columns((*_COMPLETED_KINDS, *_RESULT_KINDS), rows)
+        yield _insert_told("completed", _told_of_completed(placed))
     if placed.states:
         rows = [(t.seq, *_moving(t), *result_of(t.seq, NO_RESULT)) for t in placed.states]
         yield _INSERT_STATES, _columns(("bigint", *_MOVING_KINDS, *_RESULT_KINDS), rows)
@@ -166,17 +150,69 @@ def _columns(kinds: tuple[Kind, ...], rows: list[tuple[Any, ...]]) -> tuple[Colu
     return tuple(map(Column, kinds, zip(*rows, strict=True)))
 
 
-def _delete_from(table: str, seqs: list[int]) -> Statement:
-    return f"DELETE FROM {table} WHERE seq = ANY (%s)", (Column("bigint", seqs),)
+def _insert_told(table: str, columns: Sequence[_Told]) -> Statement:
+    """New rows, of which the first column differs. What is the same in all of them is sent once,
+    which saves a third of the work at both ends where a batch is of one task."""
+    parts, values = [], []
+    for _, kind, told, as_stored in columns:
+        first = told[0]
+        if first == told[-1] and told.count(first) == len(told):
+            parts.append(f"%s::{kind}")
+            values.append(as_stored(first) if as_stored else first)
+        else:
+            parts.append("unnest(%s)")
+            values.append(Column(kind, list(map(as_stored, told)) if as_stored else told))
+    names = ", ".join(column.name for column in columns)
+    return f"INSERT INTO {table} ({names}) SELECT {', '.join(parts)}", tuple(values)
 
 
-def _fixed(task: Task) -> tuple[Any, ...]:
-    """The values of FIXED, as they are stored here."""
-    seq, task_id, name, queue, priority, submitted_at, key, _, options = fixed_columns(task)
+def _told_of_new(tasks: Sequence[Task]) -> tuple[_Told, ...]:
+    specs = [task.spec for task in tasks]
     return (
-        seq, stored(task_id), stored(name), stored(queue), priority, submitted_at,
-        stored_or_none(key), joined(task.spec.tags), options,
-    )  # fmt: skip
+        _Told("seq", "bigint", [task.seq for task in tasks]),
+        _Told("id", "text", [spec.id for spec in specs], stored),
+        _Told("name", "text", [spec.name for spec in specs], stored),
+        _Told("queue", "text", [spec.queue for spec in specs], stored),
+        _Told("priority", "integer", [spec.priority for spec in specs]),
+        _Told("submitted_at", "double precision", [task.submitted_at for task in tasks]),
+        _Told("idempotency_key", "text", [s.idempotency_key for s in specs], stored_or_none),
+        _Told("tags", "text", [spec.tags for spec in specs], joined),
+        _Told("options", "bytea", list(map(options_of, specs)), encode_options),
+        _Told("arguments", "bytea", [spec.arguments for spec in specs]),
+    )
+
+
+def _told_of_leased(tasks: Sequence[Task]) -> tuple[_Told, ...]:
+    return (
+        _Told("seq", "bigint", [task.seq for task in tasks]),
+        _Told("attempt", "integer", [task.attempt for task in tasks]),
+        _Told("worker_id", "text", [task.worker_id for task in tasks], stored_or_none),
+        _Told("claimed_at", "double precision", [task.claimed_at for task in tasks]),
+    )
+
+
+def _told_of_completed(placed: Placement) -> tuple[_Told, ...]:
+    tasks, result_of = placed.completed, placed.results.get
+    results = [result_of(task.seq, NO_RESULT) for task in tasks]
+    return (
+        _Told("seq", "bigint", [task.seq for task in tasks]),
+        _Told("attempt", "integer", [task.attempt for task in tasks]),
+        _Told("worker_id", "text", [task.worker_id for task in tasks], stored_or_none),
+        _Told("claimed_at", "double precision", [task.claimed_at for task in tasks]),
+        _Told("started_at", "double precision", [task.started_at for task in tasks]),
+        _Told("finished_at", "double precision", [task.finished_at for task in tasks]),
+        _Told("result_until", "double precision", [until for until, _ in results]),
+        _Told("result", "bytea", [result for _, result in results]),
+    )
+
+
+def _delete_from(table: str, seqs: list[int]) -> Iterator[Statement]:
+    ranges = ranges_of(seqs)
+    if len(ranges) > _FEW_RANGES:
+        yield f"DELETE FROM {table} WHERE seq = ANY (%s)", (Column("bigint", seqs),)
+    else:  # half the price of looking each row up
+        for bounds in ranges:
+            yield f"DELETE FROM {table} WHERE seq BETWEEN %s AND %s", bounds
 
 
 def _moving(task: Task) -> tuple[Any, ...]:

@@ -23,9 +23,11 @@ from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.store.ended_sum import LEVELS, Sums
-from task_queue.store.placement import NO_RESULT, placement_of
+from task_queue.store.placement import NO_RESULT, Placement, Placements
 from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StaleEpoch, StoreError
 from task_queue.store.query import Pool
+from task_queue.store.seq_ranges import ranges_of
+from task_queue.store.sqlite_new_tasks import insert_tasks
 from task_queue.store.sqlite_reader import (
     ARGUMENTS,
     LIVE_STATUSES,
@@ -37,15 +39,12 @@ from task_queue.store.sqlite_reader import (
 from task_queue.store.task_row import (
     FIXED,
     MOVING,
-    fixed_columns,
     moving_columns,
     task_of,
     waiting_task_of,
 )
 from task_queue.tasks import TaskType
 
-_TASK = (*FIXED, "arguments")
-_INSERT_TASK = f"INSERT INTO tasks ({', '.join(_TASK)}) VALUES ({', '.join('?' * len(_TASK))})"
 _COMPLETE = "INSERT INTO completed VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _STATE = ("seq", *MOVING, "result_until", "result")
 _SAVE_STATE = (
@@ -62,8 +61,8 @@ _PAGE = (
     "WHERE paged_out.queue = ? AND paged_out.priority = ? ORDER BY paged_out.seq LIMIT ?"
 )
 _SCHEMA_VERSION = 3
-#: Longer arguments are kept apart from their task's row.
-_SHORT_ARGUMENTS_BYTES = 256
+#: More ranges than these are deleted row by row.
+_FEW_RANGES = 16
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -78,6 +77,7 @@ class SqliteStore(SqliteReader):
             raise StoreError(f"{path.parent} cannot be made: {error}") from error
         self._connection = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         self._epoch = 0
+        self._placements = Placements()
         with self._errors():
             self._connection.pragma("journal_mode", "wal")
             self._connection.pragma("synchronous", "FULL")
@@ -99,6 +99,7 @@ class SqliteStore(SqliteReader):
                 "DELETE FROM paged_out WHERE seq NOT IN (SELECT seq FROM waiting)"
             )
             self._epoch = epoch
+        self._placements.forget()
         return self._epoch
 
     def check_writable(self) -> None:
@@ -153,11 +154,16 @@ class SqliteStore(SqliteReader):
         return next((count for (count,) in rows), None)
 
     def commit(self, changes: Changes) -> None:
-        with self._errors(), self._transaction():
-            self._refuse_if_stale()
-            self._save_tasks(changes)
-            self._save_attempts(changes)
-            self._save_others(changes)
+        try:
+            with self._errors(), self._transaction():
+                self._refuse_if_stale()
+                insert_tasks(self._connection, changes.inserted)
+                self._save_placement(changes, self._placements.of(changes))
+                self._save_attempts(changes)
+                self._save_others(changes)
+        except BaseException:
+            self._placements.forget()
+            raise
 
     def begin_commit(self, changes: Changes) -> None:
         self.commit(changes)
@@ -229,21 +235,13 @@ class SqliteStore(SqliteReader):
 
     # ---- inside a transaction --------------------------------------------------------------
 
-    def _save_tasks(self, changes: Changes) -> None:
-        inserted = changes.inserted
-        if inserted:
-            self._many(_INSERT_TASK, map(_task, inserted))
-            self._many(
-                "INSERT INTO arguments VALUES (?, ?)",
-                ((t.seq, t.spec.arguments) for t in inserted if not _is_short(t.spec.arguments)),
-            )
-        placed = placement_of(changes)
+    def _save_placement(self, changes: Changes, placed: Placement) -> None:
         self._for_each("INSERT INTO waiting SELECT value FROM json_each(?)", placed.waiting)
-        self._for_each(_delete_from("waiting"), placed.not_waiting)
-        self._for_each(_delete_from("leased"), placed.not_leased)
+        self._delete_from("waiting", placed.not_waiting)
+        self._delete_from("leased", placed.not_leased)
+        self._delete_from("states", placed.not_in_states)
         self._save_paging(changes)
-        self._many("INSERT INTO leased VALUES (?, ?, ?, ?)", map(_lease, placed.leased))
-        self._for_each(_delete_from("states"), [task.seq for task in placed.completed])
+        self._save_leases(placed.leased)
         result_of = placed.results.get
         self._many(
             _COMPLETE,
@@ -254,6 +252,16 @@ class SqliteStore(SqliteReader):
             _SAVE_STATE,
             ((t.seq, *moving_columns(t), *result_of(t.seq, NO_RESULT)) for t in placed.states),
         )
+
+    def _save_leases(self, tasks: list[Task]) -> None:
+        claims: dict[tuple[Any, ...], list[int]] = {}
+        for task in tasks:
+            claim = task.attempt, task.worker_id, task.claimed_at
+            claims.setdefault(claim, []).append(task.seq)
+        for claim, seqs in claims.items():
+            self._connection.execute(
+                "INSERT INTO leased SELECT value, ?, ?, ? FROM json_each(?)", (*claim, _json(seqs))
+            )
 
     def _save_paging(self, changes: Changes) -> None:
         lines: dict[tuple[str, int], list[int]] = {}
@@ -272,6 +280,16 @@ class SqliteStore(SqliteReader):
         """One statement for many rows: it costs a third of one for each."""
         if seqs:
             self._connection.execute(sql, (_json(seqs),))
+
+    def _delete_from(self, table: str, seqs: list[int]) -> None:
+        ranges = ranges_of(seqs)
+        if len(ranges) > _FEW_RANGES:
+            sql = f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))"
+            self._for_each(sql, seqs)
+        else:  # half the price of looking each row up
+            for bounds in ranges:
+                sql = f"DELETE FROM {table} WHERE seq BETWEEN ? AND ?"
+                self._connection.execute(sql, bounds)
 
     def _save_attempts(self, changes: Changes) -> None:
         logs = ((t.seq, t.attempt_shown, report.logs) for t, report in changes.ended if report.logs)
@@ -330,7 +348,7 @@ class SqliteStore(SqliteReader):
             "ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"
         )
         for table in ("tasks", "arguments", "states", "completed", "logs", "timeline"):
-            self._for_each(_delete_from(table), doomed)
+            self._delete_from(table, doomed)
         return len(doomed)
 
     def _refuse_if_stale(self) -> None:
@@ -383,20 +401,3 @@ class SqliteStore(SqliteReader):
 
 def _json(seqs: Sequence[int]) -> str:
     return msgspec.json.encode(seqs).decode()
-
-
-def _delete_from(table: str) -> str:
-    return f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))"
-
-
-def _task(task: Task) -> tuple[Any, ...]:
-    arguments = task.spec.arguments
-    return *fixed_columns(task), arguments if _is_short(arguments) else None
-
-
-def _is_short(arguments: bytes) -> bool:
-    return len(arguments) <= _SHORT_ARGUMENTS_BYTES
-
-
-def _lease(task: Task) -> tuple[int, int, str | None, float | None]:
-    return task.seq, task.attempt, task.worker_id, task.claimed_at

@@ -6,6 +6,8 @@ task can make.
 """
 
 import json
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -40,7 +42,11 @@ class RowOptions(msgspec.Struct, gc=False, array_like=True):
     request_id: str | None
 
 
+#: The values of RowOptions, of a spec.
+options_of = attrgetter(*RowOptions.__struct_fields__)
 _encode = msgspec.msgpack.Encoder().encode
+#: The column `options`, of such values: a tuple is written as a RowOptions is, and made sooner.
+encode_options: Callable[[tuple[Any, ...]], bytes] = _encode
 _decode_options = msgspec.msgpack.Decoder(RowOptions).decode
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
@@ -48,16 +54,10 @@ _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 def fixed_columns(task: Task) -> tuple[Any, ...]:
     """The values of FIXED."""
     s = task.spec
-    options = _encode(
-        RowOptions(
-            s.max_retries, s.retry_base_seconds, s.retry_cap_seconds, s.timeout_seconds, s.run_at,
-            s.expires_at, s.result_ttl_seconds, s.traceparent, s.request_id,
-        )
-    )  # fmt: skip
     tags = json.dumps(s.tags) if s.tags else None
     return (
         task.seq, s.id, s.name, s.queue, s.priority, task.submitted_at, s.idempotency_key, tags,
-        options,
+        encode_options(options_of(s)),
     )  # fmt: skip
 
 

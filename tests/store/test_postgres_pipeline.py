@@ -76,6 +76,22 @@ async def test_if_one_fails_those_behind_it_are_not_saved_either(store: Postgres
     assert [task.seq for task in store.load().tasks] == [1, 3]
 
 
+async def test_claims_that_were_not_saved_are_forgotten(store: PostgresStore) -> None:
+    task, other = a_task(1), a_task(2)
+    store.commit(inserted(task, other))
+    claimed = a_task(1, Status.RUNNING, attempt=1, worker_id="w", claimed_at=NOW, id=task.spec.id)
+    changes = inserted(a_task(3, id=other.spec.id))
+    changes.touched, changes.leased = {1: claimed}, {1: claimed}
+    begun = [store.begin_commit(changes), store.begin_commit(inserted(a_task(4)))]
+    assert [type(o) for o in await asyncio.gather(*begun, return_exceptions=True)] == [
+        StoreError,
+        StoreError,
+    ]
+    over = a_task(1, Status.COMPLETED, attempt=1, id=task.spec.id)
+    await store.begin_commit(Changes(touched={1: over}))
+    assert store.load().tasks == [other]
+
+
 async def test_one_that_fails_saves_nothing_and_the_next_one_works(store: PostgresStore) -> None:
     twice = inserted(a_task(1), a_task(2), a_task(2))
     with pytest.raises(StoreError, match="duplicate key"):

@@ -189,6 +189,26 @@ def test_a_reader_cannot_write(sqlite: SqliteStore, path: Path) -> None:
     reader.close()
 
 
+def test_a_claim_that_fails_late_is_forgotten(sqlite: SqliteStore, path: Path) -> None:
+    task = a_task(1)
+    sqlite.commit(inserted(task))
+    other = apsw.Connection(str(path))
+    other.execute(
+        "CREATE TRIGGER fail BEFORE INSERT ON tallies BEGIN SELECT raise(ABORT, 'no'); END"
+    )
+    task.status, task.attempt, task.worker_id, task.claimed_at = Status.RUNNING, 1, "w", 1.0
+    claim = touched(task)
+    claim.leased, claim.tallies = {1: task}, {("q", "n", "submitted"): 1}
+    with pytest.raises(StoreError, match="no"):
+        sqlite.commit(claim)
+    other.execute("DROP TRIGGER fail")
+    other.close()
+    task.status, task.finished_at = Status.COMPLETED, 2.0
+    sqlite.commit(touched(task))
+    assert sqlite.load().tasks == []
+    assert [found.status for found in sqlite.search(TaskQuery(), 9)] == [Status.COMPLETED]
+
+
 # ---- files that are not what they should be ------------------------------------------------
 
 

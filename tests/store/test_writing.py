@@ -1,6 +1,7 @@
 """What the scheduler's side of every store must do."""
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import pytest
@@ -131,6 +132,58 @@ def test_what_follows_a_lease_takes_its_place(
     changes.leased = {1: task}
     store.commit(changes)
     assert store.load().tasks == [task]
+
+
+def test_a_task_that_is_replayed_before_it_ever_ran_is_told_once(store: Store) -> None:
+    task = a_task(1)
+    store.commit(inserted(task))
+    store.commit(touched(_move(task, status=Status.CANCELLED, finished_at=NOW)))
+    store.commit(touched(_move(task, status=Status.QUEUED, finished_at=None)))
+    changes = touched(_move(task, status=Status.RUNNING, attempt=1, worker_id="w", claimed_at=NOW))
+    changes.leased = {1: task}
+    store.commit(changes)
+    assert store.load().tasks == [task]
+    over = _move(task, status=Status.COMPLETED, started_at=NOW, finished_at=NOW + 1)
+    store.commit(touched(over))
+    assert store.search(TaskQuery(), 9) == [bare(over)]
+
+
+def test_a_claim_that_was_not_saved_is_forgotten(store: Store) -> None:
+    task, other = a_task(1), a_task(2)
+    store.commit(inserted(task, other))
+    claimed = copy(task)
+    _move(claimed, status=Status.RUNNING, attempt=1, worker_id="w", claimed_at=NOW)
+    changes = touched(claimed)
+    changes.leased, changes.inserted = {1: claimed}, [a_task(3, id=other.spec.id)]
+    with pytest.raises(StoreError):
+        store.commit(changes)
+    assert store.load().tasks == [task, other]
+    over = _move(task, status=Status.COMPLETED, attempt=1, finished_at=NOW)
+    store.commit(touched(over))
+    assert store.search(TaskQuery(), 9) == [bare(other), bare(over)]
+    assert store.load().tasks == [other]
+
+
+_ALIKE: dict[str, Callable[[int], dict[str, Any]]] = {
+    "alike": lambda _: {},
+    "accepted-at-times": lambda n: {"submitted_at": NOW + n // 9},
+    "long-arguments": lambda _: {"arguments": b"x" * 1_000},
+    "two-kinds": lambda n: {"name": f"task {n // 10}", "tags": ("a",), "priority": n // 10},
+    "any-ids": lambda n: {"id": f'a\x00"\\ß{n}'},
+}
+
+
+@pytest.mark.parametrize("kind", _ALIKE)
+@pytest.mark.parametrize("step", [1, 2, -1])
+def test_many_alike_are_told_apart(store: Store, kind: str, step: int) -> None:
+    fields = {"submitted_at": NOW, "request_id": "r"}
+    tasks = [a_task(100 + step * n, **{**fields, **_ALIKE[kind](n)}) for n in range(20)]
+    store.commit(inserted(*tasks))
+    assert store.load().tasks == sorted(tasks, key=lambda task: task.seq)
+    ids = [task.spec.id for task in tasks]
+    assert store.find(ids) == {task.spec.id: bare(task) for task in tasks}
+    store.commit(touched(*(_move(t, status=Status.CANCELLED, finished_at=NOW) for t in tasks)))
+    assert store.load().tasks == []
 
 
 def test_what_was_committed_does_not_change_with_the_machine_s_object(store: Store) -> None:
