@@ -6,6 +6,8 @@ again costs nothing. It never changes anything that it was not told to.
 
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from msgspec import Struct
+
 from task_queue.client.outcome import Outcome
 from task_queue.wire import LogView, TaskView, TimelineView
 
@@ -14,15 +16,18 @@ if TYPE_CHECKING:  # the clients make handles, so they import this file
     from task_queue.client.client import Client
 
 R = TypeVar("R")
+C = TypeVar("C")
 
 
-class _Handle:
+# Callers hold tens of thousands of handles: as plain objects each would be looked at by every run of
+# the garbage collector. None is part of a cycle, unless a client is made to hold its own handles.
+class _Handle(Struct, Generic[C], gc=False, eq=False):
     """What both handles are: equal if they stand for the same task."""
 
-    def __init__(self, task_id: str, name: str) -> None:
-        self.task_id = task_id
-        self.name = name  #: of the task's function; empty if it is not known here
-        self._outcome: Outcome | None = None
+    _client: C
+    task_id: str
+    name: str = ""  #: of the task's function; empty if it is not known here
+    _outcome: Outcome | None = None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -46,12 +51,8 @@ class _Handle:
         return hash(self.task_id)
 
 
-class TaskHandle(_Handle, Generic[R]):
+class TaskHandle(_Handle["Client"], Generic[R]):
     """A task submitted with `Client`."""
-
-    def __init__(self, client: "Client", task_id: str, name: str = "") -> None:
-        super().__init__(task_id, name)
-        self._client = client
 
     def result(self, timeout: float | None = None) -> R:
         """What the task returned, waiting for it.
@@ -96,12 +97,8 @@ class TaskHandle(_Handle, Generic[R]):
         return view
 
 
-class AsyncTaskHandle(_Handle, Generic[R]):
+class AsyncTaskHandle(_Handle["AsyncClient"], Generic[R]):
     """A task submitted with `AsyncClient`: as `TaskHandle`, with coroutines."""
-
-    def __init__(self, client: "AsyncClient", task_id: str, name: str = "") -> None:
-        super().__init__(task_id, name)
-        self._client = client
 
     async def result(self, timeout: float | None = None) -> R:
         """As `TaskHandle.result`."""
