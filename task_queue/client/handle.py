@@ -4,7 +4,7 @@ A handle is an id and a client, and once the task is known to be over, how it en
 again costs nothing. It never changes anything that it was not told to.
 """
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from msgspec import Struct
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:  # the clients make handles, so they import this file
     from task_queue.client.client import Client
 
 R = TypeVar("R")
-C = TypeVar("C")
 
 
-# Callers hold tens of thousands of handles: as plain objects each would be looked at by every run of
-# the garbage collector. None is part of a cycle, unless a client is made to hold its own handles.
-class _Handle(Struct, Generic[C], gc=False, eq=False):
+# Callers hold tens of thousands of handles: as plain objects, all of them would be looked at whenever
+# the garbage collector runs. None is part of a cycle, unless a client is made to hold its own.
+class _Handle(Struct, gc=False, eq=False):
     """What both handles are: equal if they stand for the same task."""
 
-    _client: C
+    _client: Any
     task_id: str
     name: str = ""  #: of the task's function; empty if it is not known here
     _outcome: Outcome | None = None
@@ -51,8 +50,10 @@ class _Handle(Struct, Generic[C], gc=False, eq=False):
         return hash(self.task_id)
 
 
-class TaskHandle(_Handle["Client"], Generic[R]):
+class TaskHandle(_Handle, Generic[R]):
     """A task submitted with `Client`."""
+
+    _client: "Client"
 
     def result(self, timeout: float | None = None) -> R:
         """What the task returned, waiting for it.
@@ -97,8 +98,10 @@ class TaskHandle(_Handle["Client"], Generic[R]):
         return view
 
 
-class AsyncTaskHandle(_Handle["AsyncClient"], Generic[R]):
+class AsyncTaskHandle(_Handle, Generic[R]):
     """A task submitted with `AsyncClient`: as `TaskHandle`, with coroutines."""
+
+    _client: "AsyncClient"
 
     async def result(self, timeout: float | None = None) -> R:
         """As `TaskHandle.result`."""
