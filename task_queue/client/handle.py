@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # the clients make handles, so they import this file
 R = TypeVar("R")
 
 
-# Callers hold tens of thousands of handles: as plain objects, all of them would be looked at whenever
-# the garbage collector runs. None is part of a cycle, unless a client is made to hold its own.
+# Callers hold tens of thousands of handles: as plain objects, all would be looked at whenever the
+# garbage collector runs. None is part of a cycle, unless a client is made to hold its own handles.
 class _Handle(Struct, gc=False, eq=False):
     """What both handles are: equal if they stand for the same task."""
 
