@@ -18,8 +18,10 @@ _TYPES = {
 _MARKS_OF_FRACTION = frozenset(b".eE")
 _MOST_SHAPES = 256
 
-#: How many arguments come by position, the JSON type of each, then names and types in turn.
+#: The JSON type of each argument by position. If there are others: how many come by position, the
+#: types of those, the names of the others, their types.
 _Shape = tuple[int | str, ...]
+_NO_ARGUMENTS: _Shape = ()
 
 
 class ArgumentChecks:
@@ -47,7 +49,7 @@ class ArgumentChecks:
 
     def complaints(self, args: Sequence[Raw], kwargs: dict[str, Raw]) -> list[Complaint]:
         """What is wrong with a call of the task; empty if nothing is."""
-        shape = _shape(args, kwargs)
+        shape = _shape(args, kwargs) if args or kwargs else _NO_ARGUMENTS
         if shape in self._good:
             return []
         complaints: list[Complaint] = []
@@ -96,10 +98,10 @@ class ArgumentChecks:
 
 
 def _shape(args: Sequence[Raw], kwargs: dict[str, Raw]) -> _Shape:
-    shape: list[int | str] = [len(args), *map(json_type, args)]
-    for name, value in kwargs.items():
-        shape += (name, json_type(value))
-    return tuple(shape)
+    if not kwargs:
+        return tuple(map(json_type, args))
+    types = map(json_type, kwargs.values())
+    return (len(args), *map(json_type, args), *kwargs, *types)
 
 
 def _type_complaints(field: str, parameter: Parameter, value: Raw) -> list[Complaint]:

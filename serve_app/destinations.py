@@ -43,9 +43,13 @@ class Destinations:
         """Forget what is too old. For one submit, or before many of the same moment."""
         self._use(await self._source.current())
 
+    def known(self, name: str, queue: str | None) -> Destination | None:
+        """Where it goes, if that is kept here; if not, ask `find`."""
+        return self._good.get((name, queue))
+
     async def find(self, name: str, queue: str | None) -> Destination | Complaint:
         """Where it goes; a Complaint if no worker knows the task."""
-        good = self._good.get((name, queue))
+        good = self.known(name, queue)
         if good is not None:
             return good
         self._use(await self._source.current())

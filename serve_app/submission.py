@@ -5,11 +5,11 @@ cure. Arguments go on as the JSON bytes that they came as.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from serve_app.catalogue_source import CatalogueSource
 from serve_app.complaint import MOST_COMPLAINTS, Complaint, problem_of
@@ -17,7 +17,7 @@ from serve_app.destinations import Destination, Destinations
 from serve_app.instants import instant
 from task_queue.clock import Clock
 from task_queue.core.task import TaskSpec
-from task_queue.ids import new_task_ids
+from task_queue.ids import new_task_id, new_task_ids
 from task_queue.requested_spec import requested_spec
 from task_queue.settings import LimitSettings
 from task_queue.wire import SubmitRequest
@@ -25,6 +25,7 @@ from task_queue.wire import SubmitRequest
 #: An expiry further ahead is a slip of the pen. Seconds.
 _EXPIRY_SECONDS_MAX = 100 * 365 * 86_400.0
 _TASKS_AT_A_STRETCH = 500
+_decode = msgspec.json.Decoder().decode
 _NO_ARGUMENTS = b'{"args":[],"kwargs":{}}'
 
 
@@ -60,7 +61,8 @@ class Submission:
         """
         await self._destinations.refresh()
         now = self._clock.now()
-        made = await self._made(request, new_task_ids(now, 1)[0], origin, now)
+        place = await self._destinations.find(request.name, request.queue)
+        made = self._made(request, place, new_task_id(now), origin, now)
         if isinstance(made, TaskSpec):
             return made
         raise problem_of(made)
@@ -101,37 +103,48 @@ class Submission:
         What can be asked once for all of them is: the time, chance for ids, the catalogue's age.
         """
         await self._destinations.refresh()
+        known, find = self._destinations.known, self._destinations.find
         now = self._clock.now()
         task_ids = new_task_ids(now, len(requests))
         complaints: list[Complaint] = []
         for position, (request, task_id) in enumerate(zip(requests, task_ids, strict=True), begin):
-            if isinstance(request, Complaint):
-                complaints.append(request)
-            elif isinstance(made := await self._made(request, task_id, origin, now), TaskSpec):
-                specs.append(made)
-            else:
+            if isinstance(request, SubmitRequest):
+                name, queue = request.name, request.queue
+                place = known(name, queue) or await find(name, queue)
+                made = self._made(request, place, task_id, origin, now)
+                if isinstance(made, TaskSpec):
+                    specs.append(made)
+                    continue
                 complaints += [complaint.under(f"tasks[{position}]") for complaint in made]
+            else:
+                complaints.append(request)
             if len(complaints) >= MOST_COMPLAINTS:
                 break
         return complaints
 
-    async def _made(
-        self, request: SubmitRequest, task_id: str, origin: Origin, now: float
+    def _made(
+        self,
+        request: SubmitRequest,
+        place: Destination | Complaint,
+        task_id: str,
+        origin: Origin,
+        now: float,
     ) -> TaskSpec | list[Complaint]:
         """The spec, or what is wrong."""
-        place = await self._destinations.find(request.name, request.queue)
-        if isinstance(place, Complaint):
+        if not isinstance(place, Destination):
             return [place]
-        arguments = _arguments_json(request)
+        args, kwargs, arguments = request.args, request.kwargs, _NO_ARGUMENTS
+        complaints = place.checks.complaints(args, kwargs)
+        if args or kwargs:
+            arguments = _arguments_json(args, kwargs)
+            complaints += self._size_complaints(arguments)
         when = self._when(request, now)
-        complaints = place.checks.complaints(request.args, request.kwargs)
-        complaints += self._size_complaints(arguments)
-        complaints += place.complaints
-        if isinstance(when, list):
-            complaints += when
-        elif not complaints:
-            return _spec(request, task_id, place, arguments, when, origin)
-        return complaints
+        if isinstance(when, _When) and not complaints and not place.complaints:
+            return requested_spec(
+                request, place.task_type.options, task_id, place.queue, arguments, when.run_at,
+                when.expires_at, origin.traceparent, origin.request_id,
+            )  # fmt: skip
+        return [*complaints, *place.complaints, *(when if isinstance(when, list) else ())]
 
     def _size_complaints(self, arguments: bytes) -> list[Complaint]:
         most = self._limits.max_argument_bytes
@@ -141,10 +154,8 @@ class Submission:
                 "large data elsewhere and send a reference, or raise limits.max_argument_bytes"
             )
             return [Complaint("args", text, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)]
-        if arguments is _NO_ARGUMENTS:
-            return []
         try:
-            msgspec.json.decode(arguments)  # as a worker will
+            _decode(arguments)  # as a worker will
         except msgspec.DecodeError as error:  # a number such as 1e999
             text = f"cannot be read ({error}): send such a value as a string"
             return [Complaint("args", text)]
@@ -195,23 +206,12 @@ def _expiry_complaints(expires_at: float, run_at: float | None, now: float) -> l
     return []
 
 
-def _arguments_json(request: SubmitRequest) -> bytes:
+def _arguments_json(args: Sequence[Raw], kwargs: Mapping[str, Raw]) -> bytes:
     """The arguments in the one form in which they travel, joined from what the caller wrote."""
-    args, kwargs = request.args, request.kwargs
-    if not args and not kwargs:
-        return _NO_ARGUMENTS
+    if not kwargs:
+        return b'{"args":[%b],"kwargs":{}}' % b",".join(args)
     parts = [b'{"args":[', b",".join(args), b'],"kwargs":{']
     for position, (name, value) in enumerate(kwargs.items()):
         parts += (b"," if position else b"", msgspec.json.encode(name), b":", value)
     parts.append(b"}}")
     return b"".join(parts)
-
-
-def _spec(
-    request: SubmitRequest, task_id: str, place: Destination, arguments: bytes, when: _When,
-    origin: Origin,
-) -> TaskSpec:  # fmt: skip
-    return requested_spec(
-        request, place.task_type.options, task_id, place.queue, arguments, when.run_at,
-        when.expires_at, origin.traceparent, origin.request_id,
-    )  # fmt: skip

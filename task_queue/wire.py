@@ -4,6 +4,7 @@ One definition serves both sides, the checks, and the OpenAPI document. Request 
 unknown fields by name. Times are RFC 3339 with milliseconds and Z, durations are seconds.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
@@ -19,11 +20,13 @@ Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=10 * 365 * 86_400)]
 
 
-class SubmitRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
+# Thousands come and go at a time. Without a place in the garbage collector's lists, and without an
+# empty list in each field that is left out, that costs a sixth.
+class SubmitRequest(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One task to be done. What is left out is taken from the task's own options."""
 
     name: Name
-    args: list[Raw] = []
+    args: Sequence[Raw] = ()
     kwargs: dict[str, Raw] = {}
     queue: Name | None = None
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None
@@ -33,7 +36,7 @@ class SubmitRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     max_retries: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     expires_at: str | None = None
     idempotency_key: Name | None = None
-    tags: Annotated[list[Tag], Meta(max_length=20)] = []
+    tags: Annotated[Sequence[Tag], Meta(max_length=20)] = ()
 
 
 class BatchRequest(Struct, forbid_unknown_fields=True):

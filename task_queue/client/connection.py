@@ -84,7 +84,7 @@ class Connection(_Wiring):
     ) -> None:
         super().__init__(url, api_key, timeout_seconds, retry_seconds, clock)
         self._sleep = sleep
-        self._http = httpx.Client(transport=transport)
+        self._http = httpx.Client(headers=self._address.headers(), transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +164,7 @@ class AsyncConnection(_Wiring):
     ) -> None:
         super().__init__(url, api_key, timeout_seconds, retry_seconds, clock)
         self._sleep = sleep
-        self._http = httpx.AsyncClient(transport=transport)
+        self._http = httpx.AsyncClient(headers=self._address.headers(), transport=transport)
 
     async def __aenter__(self) -> Self:
         return self

@@ -86,10 +86,10 @@ class Endpoints:
             "/tasks/run", Outcome, request, repeatable=safe, wait_seconds=_RUN_WAIT_SECONDS
         )
 
-    def submit_batch(self, requests: list[wire.SubmitRequest]) -> Plan[list[str]]:
+    def submit_batch(self, requests: Sequence[wire.SubmitRequest]) -> Plan[list[str]]:
         """The ids, in order. All are accepted or none."""
         safe = all(request.idempotency_key is not None for request in requests)
-        batch = wire.BatchRequest(requests)
+        batch = wire.BatchRequest(list(requests))
         answer = yield from self._post("/tasks/batch", wire.BatchAnswer, batch, repeatable=safe)
         if len(answer.task_ids) != len(requests):
             raise self._exchange.stranger(f"{len(answer.task_ids)} ids for {len(requests)} tasks")

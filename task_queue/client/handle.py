@@ -4,7 +4,9 @@ A handle is an id and a client, and once the task is known to be over, how it en
 again costs nothing. It never changes anything that it was not told to.
 """
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from msgspec import Struct
 
 from task_queue.client.outcome import Outcome
 from task_queue.wire import LogView, TaskView, TimelineView
@@ -16,13 +18,15 @@ if TYPE_CHECKING:  # the clients make handles, so they import this file
 R = TypeVar("R")
 
 
-class _Handle:
+# Callers hold tens of thousands of handles: as plain objects, all would be looked at whenever the
+# garbage collector runs. None is part of a cycle, unless a client is made to hold its own handles.
+class _Handle(Struct, gc=False, eq=False):
     """What both handles are: equal if they stand for the same task."""
 
-    def __init__(self, task_id: str, name: str) -> None:
-        self.task_id = task_id
-        self.name = name  #: of the task's function; empty if it is not known here
-        self._outcome: Outcome | None = None
+    _client: Any
+    task_id: str
+    name: str = ""  #: of the task's function; empty if it is not known here
+    _outcome: Outcome | None = None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -49,9 +53,7 @@ class _Handle:
 class TaskHandle(_Handle, Generic[R]):
     """A task submitted with `Client`."""
 
-    def __init__(self, client: "Client", task_id: str, name: str = "") -> None:
-        super().__init__(task_id, name)
-        self._client = client
+    _client: "Client"
 
     def result(self, timeout: float | None = None) -> R:
         """What the task returned, waiting for it.
@@ -99,9 +101,7 @@ class TaskHandle(_Handle, Generic[R]):
 class AsyncTaskHandle(_Handle, Generic[R]):
     """A task submitted with `AsyncClient`: as `TaskHandle`, with coroutines."""
 
-    def __init__(self, client: "AsyncClient", task_id: str, name: str = "") -> None:
-        super().__init__(task_id, name)
-        self._client = client
+    _client: "AsyncClient"
 
     async def result(self, timeout: float | None = None) -> R:
         """As `TaskHandle.result`."""

@@ -19,6 +19,7 @@ import os
 import random
 import re
 from collections.abc import Generator, Mapping
+from functools import lru_cache
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -293,8 +294,8 @@ def build(
     timeout_seconds: float,
 ) -> httpx.Request:
     """The request as httpx sends it; the time that the server may hold it is added to the
-    time-out."""
-    headers = {**address.headers(), **trace_headers(), **request.headers}
+    time-out. `client` has the headers of `address` already."""
+    headers = {**trace_headers(), **request.headers}
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     timeout = httpx.Timeout(
@@ -302,7 +303,7 @@ def build(
     )
     try:
         return client.build_request(
-            request.method, address.url + request.path, params=request.params or None,
+            request.method, _parsed(address.url + request.path), params=request.params or None,
             content=request.body, headers=headers, timeout=timeout,
         )  # fmt: skip
     except (httpx.InvalidURL, UnicodeEncodeError) as error:
@@ -310,6 +311,12 @@ def build(
             f"an id, a name or a filter of {request.method} {request.path[:100]} cannot be part "
             f"of a URL ({error}): give the one that the queue knows"
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    """Most requests go to a few paths, and parsing a URL takes a tenth of the time of a request."""
+    return httpx.URL(url)
 
 
 def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:

@@ -6,8 +6,9 @@ requests become batches. Nothing here knows how a batch is sent.
 
 import inspect
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, ParamSpec, TypeVar, overload
 
 from msgspec import Raw
@@ -62,15 +63,7 @@ def requests_of(
             "an idempotency_key would make one task of all these: use submit_many with "
             "submit_request(..., idempotency_key=...) for each"
         )
-    requests = []
-    for position, args in enumerate(argument_lists):
-        if not isinstance(args, tuple):
-            raise TypeError(
-                f"item {position} is a {type(args).__name__}: give each task's positional "
-                "arguments as a tuple, such as ('cat.png',)"
-            )
-        requests.append(template.request(args, {}))
-    return requests
+    return template.requests(argument_lists)
 
 
 def checked_requests(requests: Iterable[SubmitRequest]) -> list[SubmitRequest]:
@@ -81,24 +74,23 @@ def checked_requests(requests: Iterable[SubmitRequest]) -> list[SubmitRequest]:
     """
     checked = list(requests)
     for request in checked:
-        for name in _SECONDS_OPTIONS:
-            check_finite(name, getattr(request, name))
+        if request.delay_seconds is not None or request.timeout_seconds is not None:
+            for name in _SECONDS_OPTIONS:
+                check_finite(name, getattr(request, name))
     return checked
 
 
-def batches(requests: Iterable[SubmitRequest]) -> Iterator[list[SubmitRequest]]:
+def batches(requests: Sequence[SubmitRequest]) -> Iterator[Sequence[SubmitRequest]]:
     """The requests in order, cut into batches that the API takes."""
-    batch: list[SubmitRequest] = []
-    size = 0
-    for request in requests:
-        weight = _bytes_of(request)
-        if batch and (len(batch) == MAX_BATCH_TASKS or size + weight > MAX_BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(request)
-        size += weight
-    if batch:
+    begin = 0
+    while begin < len(requests):
+        batch = requests[begin : begin + MAX_BATCH_TASKS]
+        sizes = list(map(_bytes_of, batch))
+        if sum(sizes) > MAX_BATCH_BYTES:
+            fitting = sum(total <= MAX_BATCH_BYTES for total in accumulate(sizes))
+            batch = batch[: max(1, fitting)]
         yield batch
+        begin += len(batch)
 
 
 def check_finite(name: str, value: object) -> None:
@@ -141,11 +133,11 @@ class _Template:
 
     def __init__(self, function: Any) -> None:
         self.options: dict[str, Any] = {}
-        self._parameters: list[str] = []
+        self._places: list[str] = []  #: what an error calls each positional argument
         if isinstance(function, TaskFunction):
             self._name = function.name
             self.options = function.overrides
-            self._parameters = _positional(function)
+            self._places = [f"argument '{name}'" for name in _positional(function)]
         elif isinstance(function, str):
             self._name = function
         else:
@@ -154,8 +146,7 @@ class _Template:
             )
 
     def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> SubmitRequest:
-        if not kwargs and not self.options:  # the many small tasks of a large batch
-            return SubmitRequest(self._name, self._positional_json(args))
+        """The request of one call."""
         options = dict(self.options)
         named: dict[str, Raw] = {}
         for name, value in kwargs.items():
@@ -163,21 +154,43 @@ class _Template:
                 options[name] = value
             else:
                 named[name] = Raw(to_json(value, f"argument '{name}'"))
-        for name in ("run_at", "expires_at"):
-            if options.get(name) is not None:
-                options[name] = time_text(options[name], name)
-        for name in _SECONDS_OPTIONS:
-            check_finite(name, options.get(name))
-        return SubmitRequest(self._name, self._positional_json(args), named, **options)
+        checked = _checked_options(options)
+        return SubmitRequest(self._name, self._positional_json(args), named, **checked)
 
-    def _positional_json(self, args: tuple[Any, ...]) -> list[Raw]:
+    def requests(self, argument_lists: Iterable[tuple[Any, ...]]) -> list[SubmitRequest]:
+        """The requests of many calls without keyword arguments."""
+        bare = SubmitRequest(self._name, **_checked_options(self.options))
+        # By position, in the order of the record: by name it would cost several times as much.
+        rest = [getattr(bare, field) for field in SubmitRequest.__struct_fields__[2:]]
+        requests = []
+        for position, args in enumerate(argument_lists):
+            if not isinstance(args, tuple):
+                raise TypeError(
+                    f"item {position} is a {type(args).__name__}: give each task's positional "
+                    "arguments as a tuple, such as ('cat.png',)"
+                )
+            json = self._positional_json(args)
+            requests.append(SubmitRequest(self._name, json, *rest) if json else bare)
+        return requests
+
+    def _positional_json(self, args: tuple[Any, ...]) -> Sequence[Raw]:
         if not args:
-            return []
-        known = self._parameters
-        return [
-            Raw(to_json(value, f"argument '{known[i]}'" if i < len(known) else f"argument {i + 1}"))
-            for i, value in enumerate(args)
-        ]
+            return ()
+        places = self._places
+        while len(places) < len(args):
+            places.append(f"argument {len(places) + 1}")
+        return [Raw(to_json(value, place)) for value, place in zip(args, places, strict=False)]
+
+
+def _checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Submit options, with times as text."""
+    checked = dict(options)
+    for name in ("run_at", "expires_at"):
+        if checked.get(name) is not None:
+            checked[name] = time_text(checked[name], name)
+    for name in _SECONDS_OPTIONS:
+        check_finite(name, checked.get(name))
+    return checked
 
 
 def _positional(function: TaskFunction[..., Any]) -> list[str]:

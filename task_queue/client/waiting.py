@@ -4,7 +4,7 @@ Plans and bookkeeping that both clients share. `PendingTasks` decides what to as
 the deadline, and hands what comes back to the handles that wait for it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -122,7 +122,7 @@ class Waiting:
             outcome = yield from self.one(outcome.task_id, None)
         return outcome
 
-    def submit_all(self, requests: Iterable[SubmitRequest]) -> Plan[list[str]]:
+    def submit_all(self, requests: Sequence[SubmitRequest]) -> Plan[list[str]]:
         """Submit in batches; the ids in order. An error says how many were accepted before it."""
         task_ids: list[str] = []
         try:

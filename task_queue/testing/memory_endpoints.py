@@ -60,7 +60,7 @@ class MemoryEndpoints(Endpoints):
         pending = Outcome(task_id, self._task(task_id).status.value)
         return answer.results[0] if answer.results else pending
 
-    def submit_batch(self, requests: list[wire.SubmitRequest]) -> Plan[list[str]]:
+    def submit_batch(self, requests: Sequence[wire.SubmitRequest]) -> Plan[list[str]]:
         return _at_once(lambda: self._submit(requests))
 
     def task(self, task_id: str) -> Plan[wire.TaskView]:

@@ -1,5 +1,6 @@
 """Submitting: arguments to JSON, options, times, batches."""
 
+import gc
 import math
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -148,6 +149,27 @@ def test_many_go_in_batches_of_a_thousand_in_order(api: FakeApi, client: Client)
     assert set(api.paths()) == {"POST /api/v1/tasks/batch"}
     assert [handle.task_id for handle in handles] == list(api.tasks)
     assert client.gather(handles)[2_499] == [2_499, 1]
+
+
+def test_many_carry_the_options_of_their_function(api: FakeApi, client: Client) -> None:
+    chosen = thumbnail.options(priority=8, tags=["a"], timeout_seconds=3, queue="images")
+    moment = datetime(2026, 1, 25, 14, tzinfo=UTC)
+    client.submit_many(chosen.options(run_at=moment), [("cat.png",), ("dog.png", 64), ()])
+    shared = {
+        "name": "images.thumbnail", "priority": 8, "tags": ["a"], "timeout_seconds": 3,
+        "queue": "images", "run_at": "2026-01-25T14:00:00.000Z",
+    }  # fmt: skip
+    assert api.bodies[0]["tasks"] == [
+        {**shared, "args": ["cat.png"]}, {**shared, "args": ["dog.png", 64]}, shared,
+    ]  # fmt: skip
+
+
+def test_thousands_of_handles_give_the_garbage_collector_nothing_to_look_at(
+    api: FakeApi, client: Client
+) -> None:
+    handles = client.submit_many("math.add", [(i, 1) for i in range(10)])
+    assert not any(gc.is_tracked(handle) for handle in handles)
+    assert not gc.is_tracked(submit_request("math.add", 1, 2))
 
 
 def test_large_arguments_make_smaller_batches(api: FakeApi, client: Client) -> None:
