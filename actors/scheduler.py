@@ -15,7 +15,7 @@ from ray.util import get_node_ip_address
 from actors.call_codec import (
     decode_catalogue,
     decode_event,
-    decode_query,
+    decode_letters,
     decode_told,
     decode_worker_told,
     encode,
@@ -73,12 +73,12 @@ class SchedulerActor:
     async def retry(self, task_id: str, request_id: str) -> bytes:
         return encode(await self._begun().scheduler.retry(task_id, request_id))
 
-    async def replay(self, query: bytes, limit: int, dry_run: bool, request_id: str) -> int:
+    async def replay(self, letters: bytes, request_id: str) -> bytes:
         scheduler = self._begun().scheduler
-        return await scheduler.replay(decode_query(query), limit, dry_run, request_id)
+        return encode(await scheduler.replay(decode_letters(letters), request_id))
 
-    async def purge_dlq(self, query: bytes) -> int:
-        return await self._begun().scheduler.purge_dlq(decode_query(query))
+    async def purge_dlq(self, letters: bytes) -> int:
+        return await self._begun().scheduler.purge_dlq(decode_letters(letters))
 
     async def purge_queue(self, queue: str) -> int:
         return await self._begun().scheduler.purge_queue(queue)

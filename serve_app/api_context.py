@@ -1,7 +1,7 @@
 """What the routes of one API process share. Built once by `build_api`, given to every group."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -23,12 +23,17 @@ from serve_app.submission import Origin, Submission
 from serve_app.submit_coalescer import Submit, SubmitCoalescer
 from serve_app.traced_submit import TracedSubmit
 from task_queue.clock import Clock
-from task_queue.core.effects import Answer, Refused
+from task_queue.core.effects import Answer, Counted, Refused
 from task_queue.core.events import Event
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import is_task_id, new_task_id
-from task_queue.scheduler_api import SchedulerApi, SchedulerReading, SchedulerUnavailable
+from task_queue.scheduler_api import (
+    DeadLetter,
+    SchedulerApi,
+    SchedulerReading,
+    SchedulerUnavailable,
+)
 from task_queue.settings import Settings
 from task_queue.tracing.span_counts import SpanCounts
 
@@ -124,6 +129,12 @@ class ApiContext:
         count = await self.scheduler.purge_queue(queue)
         self._forget()
         return count
+
+    async def replay(self, letters: Sequence[DeadLetter]) -> Counted | Refused:
+        """Run dead letters again, all of them or none. How many."""
+        answer = await self.scheduler.replay(letters, self.new_request_id())
+        self._forget()
+        return answer
 
     def _forget(self) -> None:
         self._reading.forget()

@@ -1,9 +1,15 @@
-"""Which tasks of a submission are new, and whether there is room for them: all come in, or none."""
+"""Which tasks of a submission are new, and whether there is room for them: all come in, or none.
 
-from task_queue.core.effects import Accepted, Effects, Refused
-from task_queue.core.events import TasksSubmitted
+The same for tasks that are to run again.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+
+from task_queue.core.effects import Accepted, Counted, Effects, Refused
+from task_queue.core.events import TasksReplayed, TasksSubmitted
 from task_queue.core.settings import Rules
-from task_queue.core.task import TaskSpec
+from task_queue.core.task import Task, TaskSpec
 from task_queue.core.task_book import TaskBook, is_timed
 
 
@@ -39,6 +45,38 @@ class Acceptance:
                 task_ids.append(existing)
                 duplicates.append(position)
         return Accepted(task_ids, duplicates)
+
+    def replay(self, event: TasksReplayed, now: float, fx: Effects) -> Counted | Refused:
+        """Take in again those that are not live, if there is room for them in memory."""
+        requests = fx.changes.requests
+        if event.request_id in requests:  # sent twice within one turn
+            return Counted(requests[event.request_id])
+        tasks = {t.spec.id: t for t in event.tasks if t.spec.id not in self._book.live}
+        full = self._no_room_again(tasks.values())
+        if full is not None:
+            return Refused("queue_full", full)
+        for task in tasks.values():
+            self._book.replay(task, now, fx)
+        if event.request_id:
+            requests[event.request_id] = len(tasks)
+        return Counted(len(tasks))
+
+    def _no_room_again(self, tasks: Collection[Task]) -> str | None:
+        """Why tasks that are over cannot all be live again now, with the cure."""
+        rules, more = self._rules, Counter(task.spec.queue for task in tasks)
+        for queue, count in more.items():
+            if count > self._book.room_for_returned(queue):
+                return (
+                    f"queue '{queue}' has no room for {count} more tasks that run again, which all "
+                    "wait in memory: try again when some of those it has are over, or raise "
+                    "limits.max_retrying"
+                )
+        if sum(is_timed(task.spec) for task in tasks) > rules.max_timed_tasks - self._book.timed:
+            return (
+                f"{rules.max_timed_tasks} tasks with run_at, delay_seconds or expires_at are not "
+                "over yet; try again when some are, or raise limits.max_timed_tasks"
+            )
+        return None
 
     def _existing(self, spec: TaskSpec, known: dict[str, str]) -> str | None:
         """The id of the task that was accepted for `spec` before."""

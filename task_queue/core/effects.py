@@ -115,7 +115,9 @@ class Done(Struct, tag=True):
 class Refused(Struct, tag=True):
     """The request was not carried out; nothing changed."""
 
-    reason: Literal["not_live", "conflict", "unknown_worker", "duplicate_worker", "queue_full"]
+    reason: Literal[
+        "not_live", "conflict", "unknown_worker", "duplicate_worker", "queue_full", "too_large"
+    ]
     detail: str
 
 

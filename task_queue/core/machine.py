@@ -120,17 +120,7 @@ class QueueMachine:
         return self._acceptance.submit(event, now, fx)
 
     def _tasks_replayed(self, event: ev.TasksReplayed, now: float, fx: Effects) -> Answer:
-        requests = fx.changes.requests
-        if event.request_id in requests:  # sent twice within one turn
-            return Counted(requests[event.request_id])
-        count = 0
-        for task in event.tasks:
-            if task.spec.id not in self.book.live:
-                self.book.replay(task, now, fx)
-                count += 1
-        if event.request_id:
-            requests[event.request_id] = count
-        return Counted(count)
+        return self._acceptance.replay(event, now, fx)
 
     def _cancel_requested(self, event: ev.CancelRequested, now: float, fx: Effects) -> Answer:
         task = self.book.live.get(event.task_id) or self._taken_from_store(event, fx)

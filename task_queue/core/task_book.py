@@ -92,6 +92,11 @@ class TaskBook:
         rules = self._rules
         return rules.max_retrying if self._bytes < rules.memory_bytes else rules.page
 
+    def room_for_returned(self, queue: str) -> int:
+        """How many tasks that are over may be live again in a queue, beside those it has."""
+        line = self.lines.get(queue)
+        return self._most_returned() - (line.kept if line is not None else 0)
+
     def next_time(self) -> float | None:
         """When `pass_time` has something to do, at the earliest."""
         times = [heap[0][0] for heap in (self._due, self._expiry) if heap]
