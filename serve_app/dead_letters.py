@@ -2,7 +2,8 @@
 
 To look for them may mean to look at every dead letter there is, and to run 100,000 of them again
 takes seconds: neither may hold up the scheduler, whose loop answers nobody meanwhile. So the search
-is the bounded one of all lists, and a piece is what fits into one short turn.
+is the bounded one of all lists, and a piece is what takes the scheduler some milliseconds: its size
+follows how long the one before took.
 """
 
 from collections.abc import AsyncIterator
@@ -21,7 +22,8 @@ from task_queue.store.query import TaskQuery
 from task_queue.wire import CountAnswer
 
 _PAGE = 1_000  #: dead letters found in one search
-_PIECE = 200  #: of one turn, which took 5 to 10 ms with SQLite
+_SMALLEST, _LARGEST = 20, 200  #: of a piece; a smaller one only if its arguments are too large
+_WANTED_SECONDS = 0.008  #: of a piece, with the way to the scheduler and back
 
 
 class DeadLetters:
@@ -47,9 +49,10 @@ class DeadLetters:
         letters = [letter async for page in self._pages(query, limit) for letter in page]
         letters.reverse()
         count = begin = 0
-        size = _PIECE
+        size, most = _SMALLEST, _LARGEST
         while begin < len(letters):
             piece = letters[begin : begin + size]
+            began = self._context.clock.monotonic()
             try:
                 answer = await self._context.replay(piece)
             except SchedulerUnavailable as error:
@@ -59,8 +62,9 @@ class DeadLetters:
             if not isinstance(answer, Refused):
                 count += answer.count
                 begin += len(piece)
+                size = min(most, _fitting(size, self._context.clock.monotonic() - began))
             elif size > 1:
-                size = min(size, len(piece)) // 2 or 1
+                size = most = min(size, len(piece)) // 2 or 1
             elif count:
                 return CountAnswer(count, incomplete=answer.detail)
             else:
@@ -73,15 +77,18 @@ class DeadLetters:
         Raises:
             SchedulerUnavailable: none was deleted, or it is not known.
         """
-        count = 0
+        count, size, clock = 0, _SMALLEST, self._context.clock
         async for page in self._pages(query):
-            for begin in range(0, len(page), _PIECE):
+            while page:
+                piece, page = page[:size], page[size:]
+                began = clock.monotonic()
                 try:
-                    count += await self._context.scheduler.purge_dlq(page[begin : begin + _PIECE])
+                    count += await self._context.scheduler.purge_dlq(piece)
                 except SchedulerUnavailable as error:
                     if not count:
                         raise
                     return CountAnswer(count, incomplete=f"{error}; call again for the rest")
+                size = _fitting(size, clock.monotonic() - began)
         return CountAnswer(count)
 
     async def _pages(
@@ -104,3 +111,9 @@ class DeadLetters:
 
 def _search(query: TaskQuery, most: int, clock: Clock, reader: Reader) -> Found:
     return bounded_search(reader, query, most, clock)
+
+
+def _fitting(size: int, took: float) -> int:
+    if took > _WANTED_SECONDS:
+        return min(size, max(_SMALLEST, size // 2))
+    return min(_LARGEST, size * 5 // 4 + 1) if took < _WANTED_SECONDS / 2 else size

@@ -1,6 +1,6 @@
 """Dead letters by the thousand: searched here in parts, moved by the scheduler in pieces."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class _Pieces(Between):
         self.sizes: list[int] = []
         self.most = 1_000  #: more of them are too large
         self.dies_after: int | None = None  #: so many pieces
+        self.on_piece: Callable[[int], None] = lambda _size: None
 
     async def replay(self, letters: Sequence[DeadLetter], request_id: str) -> Counted | Refused:
         self._count(letters)
@@ -45,6 +46,7 @@ class _Pieces(Between):
         if len(self.sizes) == self.dies_after:
             raise SchedulerUnavailable("it was killed")
         self.sizes.append(len(letters))
+        self.on_piece(len(letters))
 
 
 class _Stage:
@@ -80,7 +82,8 @@ async def stage(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[_Stage]:
     """Pages of three and parts of two, so that a handful of tasks is many."""
-    monkeypatch.setattr(dead_letters, "_PIECE", _PIECE)
+    monkeypatch.setattr(dead_letters, "_SMALLEST", _PIECE)
+    monkeypatch.setattr(dead_letters, "_LARGEST", _PIECE)
     monkeypatch.setattr(dead_letters, "_PAGE", 3)
     monkeypatch.setattr(bounded_search, "FIRST_PART", 2)
     monkeypatch.setattr(bounded_search, "SEARCH_SECONDS", 0.0)
@@ -152,3 +155,22 @@ async def test_what_was_done_before_the_scheduler_died_is_told(stage: _Stage, pa
     assert "it was killed" in told["incomplete"]
     assert len(stage.left()) == 9 - told["count"]
     problem(await stage.world.http.post(path, json={"filter": {}}), 503)
+
+
+@pytest.mark.parametrize("path", [REPLAY, PURGE])
+async def test_pieces_are_as_large_as_the_scheduler_is_quick(
+    stage: _Stage, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(dead_letters, "_LARGEST", 16)
+    monkeypatch.setattr(dead_letters, "_PAGE", 100)
+    monkeypatch.setattr(bounded_search, "FIRST_PART", 100)
+    await stage.dead_letters(90)
+    slow: list[bool] = []
+
+    def work(_size: int) -> None:
+        slow.append(len(slow) in range(5, 8))
+        stage.world.clock.advance(0.1 if slow[-1] else 0.001)
+
+    stage.pieces.on_piece = work
+    assert (await stage.post(path, filter={}))["count"] == 90
+    assert stage.pieces.sizes == [4, 6, 8, 11, 14, 16, 8, 4, 4, 6, 8, 1]
