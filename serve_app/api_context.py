@@ -1,6 +1,5 @@
 """What the routes of one API process share. Built once by `build_api`, given to every group."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -39,7 +38,7 @@ from task_queue.tracing.span_counts import SpanCounts
 
 _READING_SECONDS = 0.5
 _LOST_SECONDS = 2.0
-_TELL_SECONDS = 2.0
+TELL_SECONDS = 2.0
 _REDIS_SECONDS = 2.0
 
 ReadRedis = Callable[[], Awaitable[RedisReading]]
@@ -165,16 +164,15 @@ class ApiContext:
         self._told = dict(self.figures.answers)
         return await self.scheduler.read(self.figures.report(self.readers, self._span_counts))
 
-    async def tell_for_ever(self) -> None:
-        """Tell the scheduler what was counted here, if no reading did so."""
-        while True:
-            await asyncio.sleep(_TELL_SECONDS)
-            if self._told != self.figures.answers:
-                try:
-                    await self.reading()
-                except SchedulerUnavailable as error:
-                    _log.debug("counts_not_told", reason=str(error))
-                    self._told = {}  # the next look tells the same and more
+    async def tell(self) -> float:
+        """Tell the scheduler what was counted here, if no reading did so. When to do so again."""
+        if self._told != self.figures.answers:
+            try:
+                await self.reading()
+            except SchedulerUnavailable as error:
+                _log.debug("counts_not_told", reason=str(error))
+                self._told = {}  # the next look tells the same and more
+        return TELL_SECONDS
 
     async def _read_lost(self) -> list[WorkerInfo]:
         now = self.clock.now()

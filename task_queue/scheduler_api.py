@@ -111,6 +111,8 @@ class SchedulerReading(Struct):
     store: StoreReading = field(default_factory=StoreReading)
     nodes: list[NodeReading] = field(default_factory=list)
     spans: SpanCounts = field(default_factory=SpanCounts)  #: of all processes but the replicas
+    #: Faults in what the scheduler does beside tasks, since it started.
+    chore_failures: dict[str, int] = field(default_factory=dict)
 
 
 class WorkerCalls(Protocol):
