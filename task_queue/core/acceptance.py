@@ -4,31 +4,42 @@ The same for tasks that are to run again.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from task_queue.core.effects import Accepted, Counted, Effects, Refused
 from task_queue.core.events import TasksReplayed, TasksSubmitted
 from task_queue.core.settings import Rules
 from task_queue.core.task import Task, TaskSpec
 from task_queue.core.task_book import TaskBook, is_timed
+from task_queue.core.worker import WorkerState
 
 
 class Acceptance:
     """The rules for what callers submit."""
 
-    def __init__(self, book: TaskBook, rules: Rules) -> None:
+    def __init__(self, book: TaskBook, rules: Rules, workers: Mapping[str, WorkerState]) -> None:
+        """
+        Args:
+            workers: the living ones, at any time. A queue that one of them names may hold tasks.
+        """
         self._book = book
         self._rules = rules
+        self._workers = workers
 
     def submit(self, event: TasksSubmitted, now: float, fx: Effects) -> Accepted | Refused:
         """Take in what is not there yet, if there is room for it."""
-        full = self._full_queue(event)
+        counts: dict[str, int] = {}
+        for spec in event.specs:
+            counts[spec.queue] = counts.get(spec.queue, 0) + 1
+        full = self._full_queue(event, counts)
         if full is not None:
             return Refused(
                 "queue_full",
                 f"queue '{full}' already holds {self._rules.max_queue_length} waiting tasks; "
                 "submit again later, or raise limits.max_queue_length",
             )
+        if self._opens_too_many(event, counts):
+            return Refused("queue_full", self._many_queues())
         if self._too_many_timed(event):
             return Refused(
                 "queue_full",
@@ -64,6 +75,8 @@ class Acceptance:
     def _no_room_again(self, tasks: Collection[Task]) -> str | None:
         """Why tasks that are over cannot all be live again now, with the cure."""
         rules, more = self._rules, Counter(task.spec.queue for task in tasks)
+        if self._too_many_queues(more.keys()):
+            return self._many_queues()
         for queue, count in more.items():
             if count > self._book.room_for_returned(queue):
                 return (
@@ -87,12 +100,9 @@ class Acceptance:
             return None
         return book.keys.get(key) or known.get(key) or book.gone_at_once.get(key)
 
-    def _full_queue(self, event: TasksSubmitted) -> str | None:
+    def _full_queue(self, event: TasksSubmitted, counts: dict[str, int]) -> str | None:
         most = self._rules.max_queue_length
-        more: dict[str, int] = {}
-        for spec in event.specs:
-            more[spec.queue] = more.get(spec.queue, 0) + 1
-        for queue, count in more.items():
+        for queue, count in counts.items():
             line = self._book.lines.get(queue)
             waiting = len(line) + self._book.delayed.get(queue, 0) if line is not None else 0
             if waiting + count > most:  # of these some may be in the queue already
@@ -104,6 +114,32 @@ class Acceptance:
                 if new and waiting + len(new) > most:
                     return queue
         return None
+
+    def _opens_too_many(self, event: TasksSubmitted, counts: dict[str, int]) -> bool:
+        lines = self._book.lines
+        opened = [queue for queue in counts if queue not in lines]
+        if len(lines) + len(opened) <= self._rules.max_queues:
+            return False  # as nearly always
+        new = {s.queue for s in event.specs if self._existing(s, event.known) is None}
+        return self._too_many_queues(new.intersection(opened))
+
+    def _too_many_queues(self, wanted: Collection[str]) -> bool:
+        """Whether more queues would hold tasks than may, if these did."""
+        book, most = self._book, self._rules.max_queues
+        if len(book.lines) + len(wanted) <= most:
+            return False
+        book.drop_empty_lines()
+        made_up = {queue for queue in wanted if queue not in book.lines}
+        if made_up and len(book.lines) + len(made_up) > most:
+            named = {queue for w in self._workers.values() for queue in w.info.queues}
+            return any(queue not in named for queue in made_up)
+        return False
+
+    def _many_queues(self) -> str:
+        return (
+            f"{len(self._book.lines)} queues hold tasks already: use one of them, or one that a "
+            "pool names, try again when some are empty, or raise limits.max_queues"
+        )
 
     def _too_many_timed(self, event: TasksSubmitted) -> bool:
         room = self._rules.max_timed_tasks - self._book.timed

@@ -29,6 +29,10 @@ TallyKind = Literal[
 ]
 
 
+#: Under this name those queues are counted together that are too many to be counted one by one.
+OTHER_QUEUES = "other"
+
+
 class TimelineEvent(Struct, gc=False):
     """Something in a task's life that its row does not tell any more once it moves on."""
 

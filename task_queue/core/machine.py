@@ -55,6 +55,7 @@ class Loaded(Struct):
     #: Of worker ids whose last bearer ended: how many there were before the next one.
     restarts: dict[str, int] = {}
     paged_out: list[PagedOut] = []
+    tallied: list[str] = []  #: queues that are counted by name
 
 
 class QueueMachine:
@@ -74,9 +75,10 @@ class QueueMachine:
         self.rules = rules
         self._loaded_at = now
         self.book = TaskBook(random, loaded.next_seq, rules)
-        self._acceptance = Acceptance(self.book, rules)
-        self.paused: set[str] = set(loaded.paused_queues)
+        self.book.tallied.update(loaded.tallied)
         self.workers: dict[str, WorkerState] = {}
+        self._acceptance = Acceptance(self.book, rules, self.workers)
+        self.paused: set[str] = set(loaded.paused_queues)
         self.schedules: dict[str, Schedule] = {s.id: s for s in loaded.schedules}
         self._restarts = dict(loaded.restarts)
         #: Reports for attempts that were no longer current.
@@ -145,6 +147,12 @@ class QueueMachine:
         return Done()
 
     def _queue_paused(self, event: ev.QueuePaused, now: float, fx: Effects) -> Answer:
+        if event.paused and len(self.paused | {event.queue}) > self.rules.max_queues:
+            return Refused(
+                "queue_full",
+                f"{len(self.paused)} queues are paused already: resume some of them first, or "
+                "raise limits.max_queues",
+            )
         (self.paused.add if event.paused else self.paused.discard)(event.queue)
         fx.changes.queues[event.queue] = event.paused
         return Done()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from task_queue.core.effects import Effects, TallyKind, TimelineEvent, TimelineKind
+from task_queue.core.effects import OTHER_QUEUES, Effects, TallyKind, TimelineEvent, TimelineKind
 from task_queue.core.paged_out import PagedOut
 from task_queue.core.ready import ReadyLine
 from task_queue.core.retry import backoff_seconds
@@ -65,6 +65,8 @@ class TaskBook:
         #: Seqs of tasks that were taken from the store in this very turn: what was asked of the
         #: store before it is not true any more.
         self._taken: set[int] = set()
+        #: Queues that are counted by name; all others together.
+        self.tallied: set[str] = set()
         self._first_of_turn = next_seq
         self._most_lines = _MOST_LINES
 
@@ -413,9 +415,13 @@ class TaskBook:
             self._due = [entry for entry in self._due if _waits_for(entry)]
             heapify(self._due)
         if len(self.lines) > self._most_lines:
-            self.lines = {q: ln for q, ln in self.lines.items() if ln or self.delayed.get(q)}
-            self.delayed = {queue: count for queue, count in self.delayed.items() if count}
-            self._most_lines = 2 * len(self.lines) + _MOST_LINES
+            self.drop_empty_lines()
+
+    def drop_empty_lines(self) -> None:
+        """Forget the queues in which no task waits."""
+        self.lines = {q: ln for q, ln in self.lines.items() if ln or self.delayed.get(q)}
+        self.delayed = {queue: count for queue, count in self.delayed.items() if count}
+        self._most_lines = 2 * len(self.lines) + _MOST_LINES
 
     def _leave(self, task: Task) -> None:
         """Count a task out of the place where it waits."""
@@ -447,9 +453,18 @@ class TaskBook:
         fx.changes.leased.pop(task.seq, None)
 
     def _tally(self, task: Task, kind: TallyKind, fx: Effects) -> None:
-        tallies = fx.changes.tallies
-        key = (task.spec.queue, task.spec.name, kind)
+        tallies, queue = fx.changes.tallies, task.spec.queue
+        if queue not in self.tallied:
+            queue = self._tallied_as(queue)
+        key = (queue, task.spec.name, kind)
         tallies[key] = tallies.get(key, 0) + 1
+
+    def _tallied_as(self, queue: str) -> str:
+        """Counts are kept for ever: of names that callers make up, a bounded number."""
+        if len(self.tallied) >= self._rules.max_queues:
+            return OTHER_QUEUES
+        self.tallied.add(queue)
+        return queue
 
 
 def is_timed(spec: TaskSpec) -> bool:

@@ -395,7 +395,7 @@ def test_an_end_that_fails_in_the_background_is_logged(
         world = World()
         process = await world.grown()
 
-        async def fail(_seconds: float) -> None:
+        async def fail(grace_seconds: float) -> None:
             raise ZeroDivisionError("a fault of ours")
 
         process.shut_down = fail  # type: ignore[method-assign]
