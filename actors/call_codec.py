@@ -12,8 +12,8 @@ import msgspec
 from task_queue.core.effects import Answer
 from task_queue.core.events import Event
 from task_queue.replica_book import ReplicaReport
-from task_queue.scheduler_api import SchedulerReading, WorkerTold
-from task_queue.store.query import Pool, TaskQuery
+from task_queue.scheduler_api import DeadLetter, SchedulerReading, WorkerTold
+from task_queue.store.query import Pool
 from task_queue.tasks import TaskType
 
 
@@ -27,7 +27,7 @@ class Catalogue(msgspec.Struct):
 encode = msgspec.msgpack.Encoder().encode
 decode_event: Any = msgspec.msgpack.Decoder(Event).decode
 decode_answer: Any = msgspec.msgpack.Decoder(Answer).decode
-decode_query = msgspec.msgpack.Decoder(TaskQuery).decode
+decode_letters = msgspec.msgpack.Decoder(list[DeadLetter]).decode
 decode_catalogue = msgspec.msgpack.Decoder(Catalogue).decode
 decode_told = msgspec.msgpack.Decoder(ReplicaReport | None).decode
 decode_worker_told = msgspec.msgpack.Decoder(WorkerTold).decode

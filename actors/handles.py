@@ -21,17 +21,18 @@ from actors.call_codec import (
     encode,
 )
 from actors.options import SCHEDULER_NAME, SUPERVISOR_NAME
-from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
+from task_queue.core.effects import Accepted, Answer, Counted, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
 from task_queue.replica_book import ReplicaReport
 from task_queue.scheduler_api import (
+    DeadLetter,
     SchedulerReading,
     SchedulerSilent,
     SchedulerUnavailable,
     WorkerTold,
 )
-from task_queue.store.query import Pool, TaskQuery
+from task_queue.store.query import Pool
 from task_queue.stream.endpoint import Endpoint, decode_endpoint
 from task_queue.stream.outcome import StreamLost
 from task_queue.stream.scheduler_stream import SchedulerStream
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 _RETRY_SECONDS = 0.1
 #: While a long call is open. One turn of the scheduler, in which it answers nobody, may take long
-#: too: to run 100,000 dead letters again, for one.
+#: too.
 _SILENT_SECONDS = 30.0
 #: The actor is dead, is being started again, or (ValueError) not there yet.
 _GONE = (RayActorError, ValueError)
@@ -85,16 +86,15 @@ class SchedulerHandle:
         )
         return answer
 
-    async def replay(self, query: TaskQuery, limit: int, dry_run: bool, request_id: str) -> int:
-        blob = encode(query)
-        return int(
-            await self._call_patiently(
-                lambda actor: actor.replay.remote(blob, limit, dry_run, request_id)
-            )
+    async def replay(self, letters: Sequence[DeadLetter], request_id: str) -> Counted | Refused:
+        blob = encode(letters)
+        answer: Counted | Refused = decode_answer(
+            await self._call_patiently(lambda actor: actor.replay.remote(blob, request_id))
         )
+        return answer
 
-    async def purge_dlq(self, query: TaskQuery) -> int:
-        blob = encode(query)
+    async def purge_dlq(self, letters: Sequence[DeadLetter]) -> int:
+        blob = encode(letters)
         return int(await self._call_patiently(lambda actor: actor.purge_dlq.remote(blob)))
 
     async def purge_queue(self, queue: str) -> int:

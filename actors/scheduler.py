@@ -9,18 +9,20 @@ import gc
 import random
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from ray.util import get_node_ip_address
 
 from actors.call_codec import (
     decode_catalogue,
     decode_event,
-    decode_query,
+    decode_letters,
     decode_told,
     decode_worker_told,
     encode,
 )
 from monitoring.attempt_spans import AttemptSpans
+from monitoring.chores import Chores
 from monitoring.firing_spans import FiringSpans
 from monitoring.logs import configure_logs, get_logger
 from monitoring.node_book import NodeBook
@@ -31,6 +33,7 @@ from task_queue.clock import Clock, SystemClock
 from task_queue.core.effects import Effects
 from task_queue.core.invariants import check_invariants
 from task_queue.core.machine import QueueMachine
+from task_queue.errors import TaskQueueError
 from task_queue.ids import new_task_id
 from task_queue.next_firing import next_firing
 from task_queue.pruner import Pruner
@@ -73,12 +76,12 @@ class SchedulerActor:
     async def retry(self, task_id: str, request_id: str) -> bytes:
         return encode(await self._begun().scheduler.retry(task_id, request_id))
 
-    async def replay(self, query: bytes, limit: int, dry_run: bool, request_id: str) -> int:
+    async def replay(self, letters: bytes, request_id: str) -> bytes:
         scheduler = self._begun().scheduler
-        return await scheduler.replay(decode_query(query), limit, dry_run, request_id)
+        return encode(await scheduler.replay(decode_letters(letters), request_id))
 
-    async def purge_dlq(self, query: bytes) -> int:
-        return await self._begun().scheduler.purge_dlq(decode_query(query))
+    async def purge_dlq(self, letters: bytes) -> int:
+        return await self._begun().scheduler.purge_dlq(decode_letters(letters))
 
     async def purge_queue(self, queue: str) -> int:
         return await self._begun().scheduler.purge_queue(queue)
@@ -114,7 +117,7 @@ class SchedulerLife:
         self._log = get_logger("scheduler")
         self._clock: Clock = SystemClock()
         self._retention = settings.retention
-        self._chores: list[asyncio.Task[None]] = []
+        self._chores = Chores("scheduler")
         self._nodes = NodeBook()
         self._own_node_at = -_NODE_SECONDS
         self._span_book = SpanBook(self._clock.now())
@@ -126,14 +129,15 @@ class SchedulerLife:
             new_task_id,
             random.Random().random,
             next_firing,
-            on_turn=TaskLines(settings.logging.task_lines_per_second).take,
+            on_turn=self._guarded("lines", TaskLines(settings.logging.task_lines_per_second).take),
             on_trouble=self._on_trouble,
             on_dethroned=self._on_dethroned,
         )
         if self._spans is not None:
             firings = FiringSpans(self._spans, settings.tracing.tasks_per_second, self._clock)
             parts.trace_firing = firings.begin
-            parts.on_turn = _each(parts.on_turn, AttemptSpans(self._spans).take, firings.take)
+            spans = [AttemptSpans(self._spans).take, firings.take]
+            parts.on_turn = _each(parts.on_turn, *(self._guarded("spans", tell) for tell in spans))
         if settings.limits.check_invariants:
             parts.check = self._check
         self.scheduler = Scheduler(parts)
@@ -146,14 +150,15 @@ class SchedulerLife:
     def start(self) -> None:
         self.scheduler.start()
         self._listener.start()
-        loop = asyncio.get_running_loop()
-        self._chores = [
-            loop.create_task(chore()) for chore in (self._prune_for_ever, self._roll_for_ever)
-        ]
+        kept = self._retention
+        pruner = Pruner(self.scheduler, self._clock, kept.finished_seconds, kept.max_finished_tasks)
+        roller = TrendRoller(self.scheduler, self._clock)
+        self._chores.start("freeze", self._freeze)
+        self._chores.start("prune", partial(self._prune, pruner), kept.prune_interval_seconds)
+        self._chores.start("trends", partial(self._roll, roller), _ROLL_SECONDS)
 
     async def stop(self) -> None:
-        for chore in self._chores:
-            chore.cancel()
+        self._chores.stop()
         self.scheduler.stop()
         self._close_streams()
         if self._closing is not None:
@@ -172,6 +177,7 @@ class SchedulerLife:
         reading.spans.add(self._span_book.sums)
         if self._spans is not None:
             reading.spans.add(self._spans.counts)
+        reading.chore_failures = dict(self._chores.failures)
         return reading
 
     def take(self, told: WorkerTold) -> None:
@@ -196,40 +202,48 @@ class SchedulerLife:
         if self._closing is None:
             self._closing = self._listener.close()
 
-    async def _prune_for_ever(self) -> None:
+    async def _freeze(self) -> None:
+        """What was loaded lives long: full collections need not look at it again and again."""
         await self.scheduler.started()
-        # What was loaded lives long: full collections need not look at it again and again.
         gc.freeze()
-        retention = self._retention
-        pruner = Pruner(
-            self.scheduler, self._clock, retention.finished_seconds, retention.max_finished_tasks
-        )
-        while True:
-            await asyncio.sleep(retention.prune_interval_seconds)
-            try:
-                pruned = await pruner.prune()
-            except SchedulerUnavailable as error:
-                self._log.warning("prune_postponed", reason=str(error))
-            else:
-                if any(pruned):
-                    self._log.info("pruned", tasks=pruned.tasks, results=pruned.results)
 
-    async def _roll_for_ever(self) -> None:
-        await self.scheduler.started()
-        roller = TrendRoller(self.scheduler, self._clock)
-        pause = _ROLL_SECONDS
-        while True:
-            await asyncio.sleep(pause)
+    async def _prune(self, pruner: Pruner) -> float:
+        try:
+            pruned = await pruner.prune()
+        except SchedulerUnavailable as error:
+            self._log.warning("prune_postponed", reason=str(error))
+        else:
+            if any(pruned):
+                self._log.info("pruned", tasks=pruned.tasks, results=pruned.results)
+        return self._retention.prune_interval_seconds
+
+    async def _roll(self, roller: TrendRoller) -> float:
+        try:
+            await roller.roll()
+        except SchedulerUnavailable as error:
+            self._log.warning("trends_postponed", reason=str(error))
+            return _ROLL_AGAIN_SECONDS
+        return _ROLL_SECONDS
+
+    def _guarded(self, name: str, tell: OnTurn) -> OnTurn:
+        """A fault in what tells of turns is no reason to hold up tasks."""
+        failures, log = self._chores.failures, self._log
+        failures[name] = 0
+
+        def told(fx: Effects, now: float) -> None:
             try:
-                await roller.roll()
-            except SchedulerUnavailable as error:
-                self._log.warning("trends_postponed", reason=str(error))
-                pause = _ROLL_AGAIN_SECONDS
-            else:
-                pause = _ROLL_SECONDS
+                tell(fx, now)
+            except Exception:
+                failures[name] += 1
+                if _is_round(failures[name]):
+                    log.exception("turn_not_told", chore=name, times=failures[name])
+
+        return told
 
     def _on_trouble(self, what: str, error: BaseException) -> None:
-        self._log.error("scheduler_trouble", what=what, error=repr(error))
+        # Of what the world did the text says all; of a fault of ours one must know where.
+        ours = None if isinstance(error, TaskQueueError | OSError) else error
+        self._log.error("scheduler_trouble", what=what, error=repr(error), exc_info=ours)
 
     def _on_listening(self, endpoint: Endpoint, tls: bool) -> None:
         event_loop = type(asyncio.get_running_loop()).__module__
@@ -247,16 +261,17 @@ class SchedulerLife:
         check_invariants(machine)
 
 
-def _each(lines: OnTurn, *spans: OnTurn) -> OnTurn:
+def _is_round(times: int) -> bool:
+    """1, 2, 4, 8 and so on: whatever fails in every turn must not fill the log."""
+    return times & (times - 1) == 0
+
+
+def _each(*tellers: OnTurn) -> OnTurn:
     """All that looks at committed turns."""
 
     def watch(fx: Effects, now: float) -> None:
-        lines(fx, now)
-        try:
-            for tell in spans:
-                tell(fx, now)
-        except Exception:  # noqa: BLE001  a fault in tracing is no reason to hold up tasks
-            get_logger("tracing").exception("spans_not_told")
+        for tell in tellers:
+            tell(fx, now)
 
     return watch
 

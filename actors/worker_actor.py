@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from functools import partial
 
 import ray
 from msgspec import Struct
@@ -16,6 +17,7 @@ from actors.executor_pool import ExecutorConfig, ExecutorPool
 from actors.handles import SchedulerHandle
 from actors.traced_calls import TracedCalls
 from actors.worker import Worker, WorkerRefused
+from monitoring.chores import Chores
 from monitoring.logs import configure_logs, get_logger
 from monitoring.node_book import TELL_SECONDS
 from monitoring.node_figures import read_node
@@ -46,7 +48,7 @@ class WorkerActor:
         self._order = order
         self._work: asyncio.Task[str] | None = None
         self._worker: Worker | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._chores = Chores("worker_service")
 
     async def start(self) -> None:
         """Import the task modules, then work in the background.
@@ -86,7 +88,7 @@ class WorkerActor:
         self._work = loop.create_task(_work(self._worker, spans))
         counted = [executors.span_counts, *([] if spans is None else [spans.counts])]
         report = SpanReport(order.incarnation, clock.now(), SpanCounts())
-        self._telling = loop.create_task(_tell(scheduler, report, counted))
+        self._chores.start("tell", partial(_tell, scheduler, report, counted))
 
     async def node_id(self) -> str:
         """Ray's id of the machine on which it runs."""
@@ -122,15 +124,13 @@ async def _work(worker: Worker, spans: Spans | None) -> str:
 
 async def _tell(
     scheduler: SchedulerHandle, report: SpanReport, counted: Sequence[SpanCounts]
-) -> None:
-    """Say again and again how this worker and its machine do; workers beside it say the same of the
-    machine."""
-    while True:
-        report.counts = SpanCounts()
-        for counts in counted:
-            report.counts.add(counts)
-        try:
-            await scheduler.tell(WorkerTold(read_node(), report))
-        except SchedulerUnavailable as error:
-            get_logger("worker_service").debug("node_not_told", reason=str(error))
-        await asyncio.sleep(TELL_SECONDS)
+) -> float:
+    """Say how this worker and its machine do; workers beside it say the same of the machine."""
+    report.counts = SpanCounts()
+    for counts in counted:
+        report.counts.add(counts)
+    try:
+        await scheduler.tell(WorkerTold(read_node(), report))
+    except SchedulerUnavailable as error:
+        get_logger("worker_service").debug("node_not_told", reason=str(error))
+    return TELL_SECONDS

@@ -85,4 +85,9 @@ class WorkerEnds:
         """Run it in the background; the event loop itself forgets tasks that nobody holds."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:  # nobody awaits it
+            self._log.error("worker_end_failed", error=repr(error), exc_info=error)

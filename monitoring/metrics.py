@@ -155,6 +155,14 @@ def _scheduler_families(reading: SchedulerReading) -> Iterator[Metric]:
     }
     for name, (text, value) in counts.items():
         yield CounterMetricFamily(name, f"{text}, since the scheduler started", value=value)
+    failures = CounterMetricFamily(
+        "task_queue_chore_failures",
+        "Faults in what the scheduler does beside tasks, since it started: see its log",
+        labels=("chore",),
+    )
+    for chore, count in reading.chore_failures.items():
+        failures.add_metric((chore,), count)
+    yield failures
 
 
 def _span_family(reading: SchedulerReading) -> Metric:

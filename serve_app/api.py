@@ -8,8 +8,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from monitoring.chores import Chores
 from monitoring.spans import Spans
-from serve_app.api_context import ApiContext, ReadRedis
+from serve_app.api_context import TELL_SECONDS, ApiContext, ReadRedis
 from serve_app.auth import ApiKeyAuth
 from serve_app.direct_routes import DirectRoutes
 from serve_app.limits import BodyLimit
@@ -92,9 +93,10 @@ def build_api(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        telling = asyncio.create_task(context.tell_for_ever())
+        chores = Chores("api")
+        chores.start("tell", context.tell, TELL_SECONDS)
         yield
-        telling.cancel()
+        chores.stop()
         readers.close()
         if spans is not None:
             await asyncio.to_thread(spans.close)

@@ -1,7 +1,6 @@
 """What the routes of one API process share. Built once by `build_api`, given to every group."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -23,18 +22,23 @@ from serve_app.submission import Origin, Submission
 from serve_app.submit_coalescer import Submit, SubmitCoalescer
 from serve_app.traced_submit import TracedSubmit
 from task_queue.clock import Clock
-from task_queue.core.effects import Answer, Refused
+from task_queue.core.effects import Answer, Counted, Refused
 from task_queue.core.events import Event
 from task_queue.core.task import Task
 from task_queue.core.worker import WorkerInfo
 from task_queue.ids import is_task_id, new_task_id
-from task_queue.scheduler_api import SchedulerApi, SchedulerReading, SchedulerUnavailable
+from task_queue.scheduler_api import (
+    DeadLetter,
+    SchedulerApi,
+    SchedulerReading,
+    SchedulerUnavailable,
+)
 from task_queue.settings import Settings
 from task_queue.tracing.span_counts import SpanCounts
 
 _READING_SECONDS = 0.5
 _LOST_SECONDS = 2.0
-_TELL_SECONDS = 2.0
+TELL_SECONDS = 2.0
 _REDIS_SECONDS = 2.0
 
 ReadRedis = Callable[[], Awaitable[RedisReading]]
@@ -125,6 +129,12 @@ class ApiContext:
         self._forget()
         return count
 
+    async def replay(self, letters: Sequence[DeadLetter]) -> Counted | Refused:
+        """Run dead letters again, all of them or none. How many."""
+        answer = await self.scheduler.replay(letters, self.new_request_id())
+        self._forget()
+        return answer
+
     def _forget(self) -> None:
         self._reading.forget()
         self._lost.forget()
@@ -154,16 +164,15 @@ class ApiContext:
         self._told = dict(self.figures.answers)
         return await self.scheduler.read(self.figures.report(self.readers, self._span_counts))
 
-    async def tell_for_ever(self) -> None:
-        """Tell the scheduler what was counted here, if no reading did so."""
-        while True:
-            await asyncio.sleep(_TELL_SECONDS)
-            if self._told != self.figures.answers:
-                try:
-                    await self.reading()
-                except SchedulerUnavailable as error:
-                    _log.debug("counts_not_told", reason=str(error))
-                    self._told = {}  # the next look tells the same and more
+    async def tell(self) -> float:
+        """Tell the scheduler what was counted here, if no reading did so. When to do so again."""
+        if self._told != self.figures.answers:
+            try:
+                await self.reading()
+            except SchedulerUnavailable as error:
+                _log.debug("counts_not_told", reason=str(error))
+                self._told = {}  # the next look tells the same and more
+        return TELL_SECONDS
 
     async def _read_lost(self) -> list[WorkerInfo]:
         now = self.clock.now()

@@ -23,7 +23,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._max_bytes:
+        if length.isdigit() and _is_above(length, self._max_bytes):
             await self._problem().response()(scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)
@@ -48,3 +48,9 @@ class BodyLimit:
             "large data elsewhere and send a reference, or raise http.max_body_bytes",
             headers={"Connection": "close"},  # or the rest would be read after all
         )
+
+
+def _is_above(digits: bytes, most: int) -> bool:
+    """int() refuses numbers of thousands of digits."""
+    digits = digits.lstrip(b"0")
+    return len(digits) > len(str(most)) or int(digits or b"0") > most

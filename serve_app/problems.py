@@ -29,6 +29,7 @@ _REFUSALS: dict[str, HTTPStatus] = {
     "conflict": HTTPStatus.CONFLICT,
     "duplicate_worker": HTTPStatus.CONFLICT,
     "queue_full": HTTPStatus.TOO_MANY_REQUESTS,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 
 

@@ -12,7 +12,7 @@ from serve_app.answers import json_answer
 from serve_app.api_context import ApiContext, unknown_tasks
 from serve_app.decoding import NoFields, decode_body, decode_query
 from serve_app.operation import Operation
-from serve_app.problems import ApiProblem, unavailable
+from serve_app.problems import ApiProblem, refusal, unavailable
 from serve_app.results import result_of
 from task_queue.core.effects import Moved, Refused
 from task_queue.core.events import CancelRequested
@@ -96,7 +96,7 @@ class TaskRoutes:
         yield Operation(
             method="POST", path=f"{_TASK}/retry", handler=self.retry_task,
             summary="Run a task again that FAILED, EXPIRED or was CANCELLED",
-            problems=(404, 409, 503), **view,
+            problems=(404, 409, 429, 503), **view,
         )  # fmt: skip
 
     async def submit_task(self, request: Request) -> Response:
@@ -199,6 +199,8 @@ class TaskRoutes:
         if isinstance(answer, Refused):
             if answer.reason == "not_live":
                 raise unknown_tasks([task_id])
+            if answer.reason != "conflict":
+                raise refusal(answer)
             raise _conflict(await self._context.task(task_id), f"task {task_id} is {answer.detail}")
         return json_answer(task_view(await self._context.task(task_id)))
 

@@ -78,20 +78,25 @@ class SubmitCoalescer:
             return
         try:
             answer = await self._submit([one.spec for one in some])
+            if not isinstance(answer, Refused):
+                _settle(some, answer)
+                return
         except Exception as error:  # noqa: BLE001  it is the callers' to see, each of them
             _fail(some, error)
             return
-        if not isinstance(answer, Refused):
-            duplicates = set(answer.duplicates)
-            for position, (one, task_id) in enumerate(zip(some, answer.task_ids, strict=True)):
-                # A call that was repeated on the way finds its own tasks: those are not older.
-                older = position in duplicates and task_id != one.spec.id
-                if not one.future.done():
-                    one.future.set_result(Submitted(task_id, older))
-        elif len(some) == 1:
+        if len(some) == 1:
             _fail(some, refusal(answer))
         else:
             await asyncio.gather(*(self._send(part) for part in _parts(some)))
+
+
+def _settle(some: list[_Waiting], answer: Accepted) -> None:
+    duplicates = set(answer.duplicates)
+    for position, (one, task_id) in enumerate(zip(some, answer.task_ids, strict=True)):
+        # A call that was repeated on the way finds its own tasks: those are not older.
+        older = position in duplicates and task_id != one.spec.id
+        if not one.future.done():
+            one.future.set_result(Submitted(task_id, older))
 
 
 def _parts(some: list[_Waiting]) -> list[list[_Waiting]]:

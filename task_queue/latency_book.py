@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
+from task_queue.core.effects import OTHER_QUEUES
 from task_queue.core.status import Status
 from task_queue.core.task import Report, Task
 from task_queue.histogram import Exemplar, Histogram
@@ -11,7 +12,7 @@ from task_queue.tracing.traceparent import is_sampled
 
 #: Callers make queue names up where a pool serves "*": what comes later is counted as OTHER.
 MOST_QUEUES = 100
-OTHER = "other"
+OTHER = OTHER_QUEUES
 #: A turn adds as many as it has; then they are counted, before the next one adds more.
 _MOST_NOTED = 4_096
 _COMPLETED = Status.COMPLETED  # read once: an enum's members are found slowly

@@ -19,24 +19,29 @@ from task_queue.core.events import (
 )
 from task_queue.core.machine import QueueMachine
 from task_queue.core.status import TERMINAL, Status
-from task_queue.core.task import Task, TaskSpec
+from task_queue.core.task import TaskSpec
+from task_queue.dead_letters import fill_in_arguments, still_dead
 from task_queue.histogram import sum_of
 from task_queue.latency_book import LatencyBook
 from task_queue.over_waiters import OverWaiters
 from task_queue.paging import wants_page
 from task_queue.recent_grants import PullId, RecentGrants
 from task_queue.replica_book import ReplicaBook, ReplicaReport
-from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, StoreReading
+from task_queue.scheduler_api import (
+    DeadLetter,
+    SchedulerReading,
+    SchedulerUnavailable,
+    StoreReading,
+)
 from task_queue.scheduler_parts import SchedulerParts
 from task_queue.scheduler_reading import read_machine
 from task_queue.store.protocol import Pruned, Store
-from task_queue.store.query import Pool, TaskQuery
+from task_queue.store.query import Pool
 from task_queue.tasks import TaskType
 from task_queue.turn_loop import TurnLoop
 
 T = TypeVar("T")
 
-_PURGE_BATCH = 1_000
 _REPLAYABLE = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
 
 
@@ -126,31 +131,30 @@ class Scheduler:
                 "conflict",
                 f"{task.status}: only FAILED, CANCELLED or EXPIRED ones can be retried",
             )
-        await self.request(TasksReplayed([task], request_id))
+        answer = await self.request(TasksReplayed([task], request_id))
+        if isinstance(answer, Refused):
+            return answer
         return Moved(task_id, Status.QUEUED, cancel_requested=False)
 
-    async def replay(self, query: TaskQuery, limit: int, dry_run: bool, request_id: str) -> int:
+    async def replay(self, letters: Sequence[DeadLetter], request_id: str) -> Counted | Refused:
         await self._turns.settled()
         answered = self._turns.ask(lambda store: store.answered(request_id))
         if answered is not None:
-            return answered
-        tasks = self._dead_letters(query, limit)
-        if dry_run:
-            return len(tasks)
-        # No turn can come between the search and the one that takes the event: the list is true.
+            return Counted(answered)
+        # No turn can come between this look and the one that takes the event: the list is true.
+        tasks = self._turns.ask(partial(still_dead, letters))
+        if not self._turns.ask(partial(fill_in_arguments, tasks)):
+            return Refused("too_large", f"the arguments of {len(tasks)} tasks are too large")
         answer = await self.request(TasksReplayed(tasks, request_id))
-        return getattr(answer, "count", 0)
+        assert isinstance(answer, Counted | Refused)
+        return answer
 
-    async def purge_dlq(self, query: TaskQuery) -> int:
+    async def purge_dlq(self, letters: Sequence[DeadLetter]) -> int:
         await self._turns.caught_up()  # what has come in may concern these tasks and came first
-        count = 0
-        while tasks := self._dead_letters(query, _PURGE_BATCH):
-            deleted = self._turns.ask(partial(_delete, tasks))
-            self._ended -= deleted
-            count += deleted
-            await asyncio.sleep(0)
-            await self._turns.caught_up()
-        return count
+        tasks = self._turns.ask(partial(still_dead, letters))
+        deleted = self._turns.ask(lambda store: store.delete([task.seq for task in tasks]))
+        self._ended -= deleted
+        return deleted
 
     async def purge_queue(self, queue: str) -> int:
         await self._turns.caught_up()  # what has come in came first
@@ -248,23 +252,3 @@ class Scheduler:
                 pull.set_exception(error)
                 pull.exception()  # its caller may never look: it failed in the same turn
         self._pulls.clear()
-
-    # ---- the dead-letter queue -----------------------------------------------------------------
-
-    def _dead_letters(self, query: TaskQuery, limit: int) -> list[Task]:
-        """Matching tasks of the dead-letter queue, whole."""
-        tasks = self._turns.ask(lambda store: store.search(_in_dlq(query), limit))
-        arguments = self._turns.ask(lambda store: store.arguments([task.seq for task in tasks]))
-        for task in tasks:
-            task.spec.arguments = arguments[task.seq]
-        tasks.sort(key=lambda task: task.seq)  # they run again in the order of their acceptance
-        return tasks
-
-
-def _delete(tasks: Sequence[Task], store: Store) -> int:
-    return store.delete([task.seq for task in tasks])
-
-
-def _in_dlq(query: TaskQuery) -> TaskQuery:
-    fields = {name: getattr(query, name) for name in query.__struct_fields__}
-    return TaskQuery(**{**fields, "in_dlq": True, "statuses": (Status.FAILED,)})

@@ -5,11 +5,11 @@ process. Whoever depends on this file can be tested with the first and run with 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
-from task_queue.core.effects import Accepted, Answer, Grant, Moved, Refused
+from task_queue.core.effects import Accepted, Answer, Counted, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
 from task_queue.core.worker import WorkerInfo
@@ -17,7 +17,7 @@ from task_queue.errors import TaskQueueError
 from task_queue.histogram import Histogram
 from task_queue.latency_book import QueueLatencies
 from task_queue.replica_book import ReplicaCounts, ReplicaReport
-from task_queue.store.query import Pool, TaskQuery
+from task_queue.store.query import Pool
 from task_queue.tasks import TaskType
 from task_queue.tracing.span_book import SpanReport
 from task_queue.tracing.span_counts import SpanCounts
@@ -31,6 +31,13 @@ class SchedulerUnavailable(TaskQueueError):
 class SchedulerSilent(SchedulerUnavailable):
     """Nothing was heard of the scheduler for too long. What was asked may have been done, or will
     be when it goes on; repeating it with the same ids is safe."""
+
+
+class DeadLetter(NamedTuple):
+    """A dead letter as somebody found it. After another attempt it is another one."""
+
+    task_id: str
+    attempt: int
 
 
 class QueueState(Struct):
@@ -104,6 +111,8 @@ class SchedulerReading(Struct):
     store: StoreReading = field(default_factory=StoreReading)
     nodes: list[NodeReading] = field(default_factory=list)
     spans: SpanCounts = field(default_factory=SpanCounts)  #: of all processes but the replicas
+    #: Faults in what the scheduler does beside tasks, since it started.
+    chore_failures: dict[str, int] = field(default_factory=dict)
 
 
 class WorkerCalls(Protocol):
@@ -136,15 +145,19 @@ class SchedulerApi(WorkerCalls, Protocol):
                 repeated with it is not carried out twice, whoever answers.
         """
 
-    async def replay(self, query: TaskQuery, limit: int, dry_run: bool, request_id: str) -> int:
-        """Run again the newest `limit` tasks of the dead-letter queue that match. How many.
+    async def replay(self, letters: Sequence[DeadLetter], request_id: str) -> Counted | Refused:
+        """Run dead letters again, all that still are as they were found, or none. How many.
+
+        It is one turn, in which nobody else is answered: a few hundred at a time. It is refused
+        with "queue_full" if so many cannot wait in memory now, with "too_large" if their arguments
+        are too much for one turn. Fewer may go.
 
         Args:
             request_id: as of `retry`; a repeated call is answered with the same count.
         """
 
-    async def purge_dlq(self, query: TaskQuery) -> int:
-        """Delete the tasks of the dead-letter queue that match. How many."""
+    async def purge_dlq(self, letters: Sequence[DeadLetter]) -> int:
+        """Delete dead letters, as far as they still are as they were found. How many."""
 
     async def purge_queue(self, queue: str) -> int:
         """Cancel all that waits in a queue now, for its turn or for a time. How many."""

@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 #: An ending is in the store this long after its `finished_at`: a commit takes far less.
 SETTLE_SECONDS = 5.0
-_WANTED_SECONDS = 0.004  #: of one batch
-_SMALLEST_BATCH, _LARGEST_BATCH = 100, 5_000  #: tasks
+_WANTED_SECONDS = 0.002  #: of one batch; saving takes about as much again, after a turn
+_SMALLEST_BATCH, _LARGEST_BATCH = 50, 5_000  #: tasks
 #: Between two batches, of what the last one took; and when this is far behind.
 _PAUSE, _PAUSE_BEHIND = 40.0, 9.0
 _BEHIND_SECONDS = 60.0
@@ -57,17 +57,29 @@ class TrendRoller:
         """
         tasks = 0
         while True:
-            began = self._clock.monotonic()
-            added = await self._scheduler.between_turns(self._step)
-            tasks += added
-            if added < self._batch:
-                return tasks
-            took = self._clock.monotonic() - began
+            batch = self._batch
+            added, took = await self._scheduler.between_turns(self._timed(self._add))
             self._fit_batch(took)
+            tasks += added
+            if self._slices is not None and self._slices.are_to_be_saved:
+                # A turn may come before it: each of the two holds up others, and so not both.
+                _, more = await self._scheduler.between_turns(self._timed(self._save))
+                took += more
+            if added < batch:
+                return tasks
             pause = _PAUSE_BEHIND if self._behind > _BEHIND_SECONDS else _PAUSE
             await self._sleep(max(_SHORTEST_PAUSE_SECONDS, pause * took))
 
-    def _step(self, store: Store) -> int:
+    def _timed(self, step: Callable[[Store], int]) -> Callable[[Store], tuple[int, float]]:
+        """A step, and how many seconds it takes: without the wait for its turn."""
+
+        def timed(store: Store) -> tuple[int, float]:
+            began = self._clock.monotonic()
+            return step(store), self._clock.monotonic() - began
+
+        return timed
+
+    def _add(self, store: Store) -> int:
         """Add up one batch. If it fails, what is not saved yet is begun anew."""
         slices, self._slices = self._slices, None
         until = (self._clock.now() - SETTLE_SECONDS) // LEVELS[0].seconds * LEVELS[0].seconds
@@ -77,9 +89,16 @@ class TrendRoller:
         slices.add(ended)
         if len(ended) < self._batch:
             slices.close(until)
-        slices.save(store)
         self._slices, self._behind = slices, until - slices.until
         return len(ended)
+
+    def _save(self, store: Store) -> int:
+        """Save what is over. If it fails, all that is not saved is begun anew."""
+        slices, self._slices = self._slices, None
+        assert slices is not None
+        slices.save(store)
+        self._slices = slices
+        return 0
 
     def _fit_batch(self, took: float) -> None:
         if took > _WANTED_SECONDS:
@@ -131,8 +150,12 @@ class _OpenSlices:
                     self._open[index + 1].add(over)
             self._open[index], self._numbers[index] = EndedSum(), number
 
+    @property
+    def are_to_be_saved(self) -> bool:
+        """Whether one is over that is not saved."""
+        return bool(self._closed)
+
     def save(self, store: Store) -> None:
-        """Save what is over, if there is any."""
-        if self._closed:
-            store.keep_sums(self._closed, self.until)
-            self._closed = {}
+        """Save those that are over."""
+        store.keep_sums(self._closed, self.until)
+        self._closed = {}

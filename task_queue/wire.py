@@ -7,7 +7,7 @@ unknown fields by name. Times are RFC 3339 with milliseconds and Z, durations ar
 from collections.abc import Sequence
 from typing import Annotated
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from task_queue.clock import to_rfc3339
 from task_queue.core.effects import TimelineEvent
@@ -173,6 +173,8 @@ class CountAnswer(Struct):
 
     count: int
     dry_run: bool = False
+    #: Why it ended before all were moved that match. The rest is as it was: ask again later.
+    incomplete: str | UnsetType = UNSET
 
 
 class QueueView(Struct):

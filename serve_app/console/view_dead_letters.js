@@ -105,6 +105,7 @@ async function replayed() {
   const most = found === MOST_REPLAYED ? " (the most at one time)" : "";
   const detail = `The ${count(found)}${most} newest dead letters ${which} run again.`;
   if (!(await confirmed(`Replay ${count(found)} dead letters?`, detail, "Replay"))) return null;
-  const { count: moved } = await replayDeadLetters({ filter, limit: found });
-  return `${count(moved)} dead letters are queued again.`;
+  const { count: moved, incomplete } = await replayDeadLetters({ filter, limit: found });
+  const rest = incomplete ? ` Not all of them: ${incomplete}` : "";
+  return `${count(moved)} dead letters are queued again.${rest}`;
 }

@@ -7,7 +7,7 @@ import click
 from task_queue.cli.session import Session, connected, connection_options
 from task_queue.cli.table import Narrow
 from task_queue.cli.tasks import show_tasks
-from task_queue.wire import TaskFilter
+from task_queue.wire import CountAnswer, TaskFilter
 
 _NARROW_QUEUES = Narrow(drop=("pools", "oldest wait s"), shorten=("pools",))
 _NARROW_WORKERS = Narrow(
@@ -178,7 +178,7 @@ def replay(session: Session, limit: int, dry_run: bool, **conditions: Any) -> No
     """Run dead letters again: all, or those for which all conditions hold."""
     answer = session.client.dlq_replay(TaskFilter(**conditions), limit=limit, dry_run=dry_run)
     verb = "would be" if dry_run else "were"
-    session.say(answer, f"{answer.count:,} tasks {verb} queued again")
+    session.say(answer, f"{answer.count:,} tasks {verb} queued again{_what_is_left(answer)}")
 
 
 @dlq.command("purge")
@@ -192,7 +192,11 @@ def purge(session: Session, yes: bool, **conditions: Any) -> None:
         which = f"the dead letters with {', '.join(given)}" if given else "all dead letters"
         click.confirm(f"Delete {which} for good?", abort=True, err=True)
     answer = session.client.dlq_purge(TaskFilter(**conditions))
-    session.say(answer, f"{answer.count:,} tasks were deleted")
+    session.say(answer, f"{answer.count:,} tasks were deleted{_what_is_left(answer)}")
+
+
+def _what_is_left(answer: CountAnswer) -> str:
+    return f"; not all of them: {answer.incomplete}" if answer.incomplete else ""
 
 
 @click.command()

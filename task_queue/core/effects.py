@@ -30,6 +30,10 @@ TallyKind = Literal[
 ]
 
 
+#: Under this name those queues are counted together that are too many to be counted one by one.
+OTHER_QUEUES = "other"
+
+
 class TimelineEvent(Struct, gc=False):
     """Something in a task's life that its row does not tell any more once it moves on."""
 
@@ -149,7 +153,9 @@ class Done(Struct, tag=True):
 class Refused(Struct, tag=True):
     """The request was not carried out; nothing changed."""
 
-    reason: Literal["not_live", "conflict", "unknown_worker", "duplicate_worker", "queue_full"]
+    reason: Literal[
+        "not_live", "conflict", "unknown_worker", "duplicate_worker", "queue_full", "too_large"
+    ]
     detail: str
 
 

@@ -21,6 +21,7 @@ from task_queue.core.schedule import NextFiring, Schedule, TraceFiring, untraced
 from task_queue.core.schedule_book import ScheduleBook
 from task_queue.core.settings import Rules
 from task_queue.core.status import Status
+from task_queue.core.tally_names import TallyNames
 from task_queue.core.task import Task
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerInfo
@@ -41,6 +42,7 @@ class Loaded(Struct):
     #: Of worker ids whose last bearer ended: how many there were before the next one.
     restarts: dict[str, int] = {}
     paged_out: list[PagedOut] = []
+    tallied: list[str] = []  #: queues that are counted by name
 
 
 class QueueMachine:
@@ -59,13 +61,14 @@ class QueueMachine:
     ) -> None:
         self.rules = rules
         self.book = TaskBook(loaded.next_seq, rules)
+        self._tally_names = TallyNames(loaded.tallied, rules.max_queues)
         self._attempts = Attempts(self.book, random)
-        self._acceptance = Acceptance(self.book, rules)
         self._schedules = ScheduleBook(
             self.book, rules, loaded.schedules, new_id, next_firing, trace_firing
         )
         self._workers = WorkerBook(self.book, self._attempts, rules, now, loaded.restarts)
         self.workers = self._workers.workers  #: the living ones, by id
+        self._acceptance = Acceptance(self.book, rules, self.workers)
         self.paused: set[str] = set(loaded.paused_queues)
         self._dispatch = Dispatch(self.book, self._attempts, rules, now, self.workers, self.paused)
         self._handlers = self._all_handlers()
@@ -104,6 +107,7 @@ class QueueMachine:
         self._schedules.pass_time(now, fx)
         self.book.pass_time(now, fx)
         self._dispatch.answer_pulls(now, fx)
+        self._tally_names.bound(fx.changes.tallies)
         return fx
 
     def next_time(self) -> float | None:
@@ -116,7 +120,7 @@ class QueueMachine:
         workers = self._workers
         return {
             ev.TasksSubmitted: self._acceptance.submit,
-            ev.TasksReplayed: self._tasks_replayed,
+            ev.TasksReplayed: self._acceptance.replay,
             ev.CancelRequested: self._cancel_requested,
             ev.TasksPaged: self._tasks_paged,
             ev.QueuePaused: self._queue_paused,
@@ -134,19 +138,6 @@ class QueueMachine:
         }
 
     # ---- tasks -----------------------------------------------------------------------------
-
-    def _tasks_replayed(self, event: ev.TasksReplayed, now: float, fx: Effects) -> Answer:
-        requests = fx.changes.requests
-        if event.request_id in requests:  # sent twice within one turn
-            return Counted(requests[event.request_id])
-        count = 0
-        for task in event.tasks:
-            if task.spec.id not in self.book.live:
-                self.book.replay(task, now, fx)
-                count += 1
-        if event.request_id:
-            requests[event.request_id] = count
-        return Counted(count)
 
     def _cancel_requested(self, event: ev.CancelRequested, now: float, fx: Effects) -> Answer:
         task = self.book.live.get(event.task_id) or self._taken_from_store(event, fx)
@@ -171,6 +162,12 @@ class QueueMachine:
         return Done()
 
     def _queue_paused(self, event: ev.QueuePaused, now: float, fx: Effects) -> Answer:
+        if event.paused and len(self.paused | {event.queue}) > self.rules.max_queues:
+            return Refused(
+                "queue_full",
+                f"{len(self.paused)} queues are paused already: resume some of them first, or "
+                "raise limits.max_queues",
+            )
         (self.paused.add if event.paused else self.paused.discard)(event.queue)
         fx.changes.queues[event.queue] = event.paused
         return Done()

@@ -65,8 +65,8 @@ class ReadyLine:
             before_seq: it comes before all that is accepted from this one on, and after all else.
         """
         priority = task.spec.priority
-        if task.attempt:
-            self._claimed_once.add(task.seq)
+        if task.attempt or (before_seq > task.seq and task.spec.run_at is None):
+            self._claimed_once.add(task.seq)  # or cancelled before it was, and runs again
         paged_out = self._paged_out.get(priority) if self._paged_out else None
         if paged_out is not None and before_seq > paged_out.first_seq:
             self._behind[priority].append((before_seq, task))
@@ -127,6 +127,11 @@ class ReadyLine:
     def has_room_for_returned(self, most: int) -> bool:
         """Whether a task that was claimed once may have a place in a line."""
         return len(self._claimed_once) < most
+
+    @property
+    def kept(self) -> int:
+        """Tasks that are never paged out, in the lines, before them or waiting for a retry."""
+        return len(self._claimed_once) + self.retrying + sum(map(len, self._returned))
 
     def is_crowded(self, most: int) -> bool:
         """Whether so many tasks wait for a retry or come before the lines."""

@@ -19,6 +19,9 @@ class Rules(Struct, frozen=True):
     memory_bytes: int = 256 * 2**20
 
     max_schedules: int = 10_000
+    #: Queues that hold tasks, beside those that workers name; names of paused ones; and names that
+    #: are counted one by one. A worker that looks for a task looks at each queue that holds some.
+    max_queues: int = 1_000
 
     @property
     def page(self) -> int:

@@ -85,6 +85,11 @@ class TaskBook:
         rules = self._rules
         return rules.max_retrying if self._bytes < rules.memory_bytes else rules.page
 
+    def room_for_returned(self, queue: str) -> int:
+        """How many tasks that are over may be live again in a queue, beside those it has."""
+        line = self.lines.get(queue)
+        return self._most_returned() - (line.kept if line is not None else 0)
+
     def begin_turn(self) -> None:
         """A new call of `handle` begins: all that was accepted before is in the store."""
         self.gone_at_once.clear()
@@ -276,9 +281,13 @@ class TaskBook:
     def _sweep(self) -> None:
         self.timers.sweep(len(self.live))
         if len(self.lines) > self._most_lines:
-            self.lines = {q: ln for q, ln in self.lines.items() if ln or self.delayed.get(q)}
-            self.delayed = {queue: count for queue, count in self.delayed.items() if count}
-            self._most_lines = 2 * len(self.lines) + _MOST_LINES
+            self.drop_empty_lines()
+
+    def drop_empty_lines(self) -> None:
+        """Forget the queues in which no task waits."""
+        self.lines = {q: ln for q, ln in self.lines.items() if ln or self.delayed.get(q)}
+        self.delayed = {queue: count for queue, count in self.delayed.items() if count}
+        self._most_lines = 2 * len(self.lines) + _MOST_LINES
 
     # ---- ending ----------------------------------------------------------------------------
 

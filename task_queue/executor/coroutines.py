@@ -100,13 +100,20 @@ class CoroutineRunner:
         self._begun: set[tuple[str, int]] = set()
         self._cancelled: set[tuple[str, int]] = set()
         self._closed = asyncio.Event()
+        self._fault: BaseException | None = None
 
     async def serve(self) -> None:
-        """Work until the parent closes its pipe."""
+        """Work until the parent closes its pipe.
+
+        Raises:
+            BaseException: the end of an attempt could not be told. With the process it is noticed.
+        """
         loop = asyncio.get_running_loop()
         loop.add_reader(self._pipe.command_fd, self._read)
         await self._closed.wait()
         loop.remove_reader(self._pipe.command_fd)
+        if self._fault is not None:
+            raise self._fault
 
     def _read(self) -> None:
         frames = self._pipe.receive()
@@ -123,6 +130,12 @@ class CoroutineRunner:
     def _start(self, lease: Lease) -> None:
         task = asyncio.get_running_loop().create_task(self._run(lease), name=lease.name)
         self._running[lease.task_id, lease.attempt] = task
+        task.add_done_callback(self._look_at)
+
+    def _look_at(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = fault
+            self._closed.set()
 
     def _cancel(self, key: tuple[str, int]) -> None:
         task = self._running.get(key)

@@ -154,6 +154,8 @@ class LimitSettings(Section):
     #: Waiting tasks of one queue and priority in the scheduler's memory; the rest is in the store.
     window: Count = Rules().window
     memory_bytes: Bytes = Rules().memory_bytes  #: of tasks in memory, before windows get smaller
+    #: Queues that hold tasks, beside those that pools name; names of paused ones; names in metrics.
+    max_queues: Count = Rules().max_queues
     max_deaths: Count = Rules().max_deaths  #: workers or executors that may end under one task
     check_invariants: bool = False  #: verify the core after each event: slow, for hunting a bug
     max_argument_bytes: Bytes = 1024 * 1024  #: of one task, as JSON
@@ -344,6 +346,7 @@ class Settings(Section):
             max_queue_length=self.limits.max_queue_length,
             max_timed_tasks=self.limits.max_timed_tasks,
             max_retrying=self.limits.max_retrying,
+            max_queues=self.limits.max_queues,
             window=self.limits.window,
             memory_bytes=self.limits.memory_bytes,
         )

@@ -83,6 +83,7 @@ class MemoryStore:
                 PagedOut(*line, len(seqs), seqs[0], self._task(seqs[0]).submitted_at)
                 for line, seqs in self._paged_lines().items()
             ],
+            list({queue for queue, _, _ in self._tallies}),
         )
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
@@ -133,6 +134,8 @@ class MemoryStore:
             self._tallies[key] = self._tallies.get(key, 0) + count
         self._requests.update(changes.requests)
         self._paused.update(changes.queues)
+        for queue in [queue for queue, paused in self._paused.items() if not paused]:
+            del self._paused[queue]
         self._workers.update(workers)
         for schedule_id in changes.schedules:
             self._schedules.pop(schedule_id, None)

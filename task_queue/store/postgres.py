@@ -124,7 +124,14 @@ class PostgresStore(PostgresReader):
         restarts = {w.worker_id: w.restarts + 1 for w in workers if w.ended_at is not None}
         paged_out = [PagedOut(plain(queue), *rest) for queue, *rest in self._rows(_PAGED_OUT)]
         return Loaded(
-            tasks, last_seq + 1, sorted(paused), living, self.schedules(), restarts, paged_out
+            tasks,
+            last_seq + 1,
+            sorted(paused),
+            living,
+            self.schedules(),
+            restarts,
+            paged_out,
+            [plain(queue) for (queue,) in self._rows("SELECT DISTINCT queue FROM tallies")],
         )
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:

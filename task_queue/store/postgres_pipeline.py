@@ -124,13 +124,13 @@ class PostgresPipeline:
         try:
             with errors("save"):
                 over = self._go_on()
-        except StoreError as error:
-            self._end(error)
+            if not over:
+                self._watch(loop)
+        except Exception as error:  # noqa: BLE001  whatever it was, somebody waits for the outcome
+            self._end(self._given_up(error))
             return
         if over:
             self._end(None)
-        else:
-            self._watch(loop)
 
     def _end(self, error: StoreError | None) -> None:
         """What was under way is over: on with the next one, or with none of them."""
@@ -140,13 +140,23 @@ class PostgresPipeline:
             encoded, following = self._next.pop(0)
             try:
                 self._begin(encoded, following)
-            except StoreError as failure:
-                error = failure
-                _settle(following, failure)
+            except Exception as failure:  # noqa: BLE001  as above
+                error = self._given_up(failure)
+                _settle(following, error)
         if error is not None:
             waiting, self._next = self._next, []
             for _, following in waiting:
                 _settle(following, error)
+
+    def _given_up(self, error: Exception) -> StoreError:
+        """What to tell. After what nobody foresaw the connection goes: nobody knows which of its
+        results belong to what, and an old one must never be taken for that of a later commit."""
+        if isinstance(error, StoreError):
+            return error
+        self._libpq.finish()
+        given_up = StoreError(f"the commit was given up, it may have been carried out: {error!r}")
+        given_up.__cause__ = error
+        return given_up
 
     def _go_on(self) -> bool:
         """Take what has arrived. Whether that was all.

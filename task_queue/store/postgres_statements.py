@@ -124,6 +124,7 @@ def _others(changes: Changes) -> Iterator[Statement]:
         )  # fmt: skip
         paused = [(stored(queue), paused) for queue, paused in changes.queues.items()]
         yield sql, _columns(("text", "boolean"), paused)
+        yield "DELETE FROM queues WHERE NOT paused", ()
     if changes.workers:
         sql = _insert(
             "workers", ("worker_id", "info", "ended"),

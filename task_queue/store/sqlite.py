@@ -126,7 +126,10 @@ class SqliteStore(SqliteReader):
         ended = self._decoded("SELECT info FROM workers WHERE ended", WorkerInfo)
         restarts = {info.worker_id: info.restarts + 1 for info in ended}
         next_seq = max(last_seq, deleted) + 1
-        return Loaded(tasks, next_seq, paused, workers, self.schedules(), restarts, paged_out)
+        tallied = [queue for (queue,) in self._rows("SELECT DISTINCT queue FROM tallies")]
+        return Loaded(
+            tasks, next_seq, paused, workers, self.schedules(), restarts, paged_out, tallied
+        )
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
         page: list[Task] = []
@@ -306,7 +309,9 @@ class SqliteStore(SqliteReader):
 
     def _save_others(self, changes: Changes) -> None:
         self._many("INSERT INTO requests (id, count) VALUES (?, ?)", changes.requests.items())
-        self._many("INSERT OR REPLACE INTO queues VALUES (?, ?)", changes.queues.items())
+        if changes.queues:
+            self._many("INSERT OR REPLACE INTO queues VALUES (?, ?)", changes.queues.items())
+            self._connection.execute("DELETE FROM queues WHERE NOT paused")
         self._many(
             "INSERT OR REPLACE INTO workers VALUES (?, ?, ?)",
             (

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 
-from task_queue.errors import TaskQueueError
 from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.handshake import new_nonce, stream_key
@@ -93,7 +92,7 @@ class SchedulerListener:
                     security.server_tls, self._limits, self._on_cut, self._on_trouble,
                 )  # fmt: skip
                 port = await self._server.listen(self._host)
-            except (OSError, TaskQueueError) as error:
+            except Exception as error:  # noqa: BLE001  nobody else would ever try again
                 self._on_trouble(f"the scheduler cannot listen at {self._host}", error)
                 await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
             else:

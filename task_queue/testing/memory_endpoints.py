@@ -105,7 +105,7 @@ class MemoryEndpoints(Endpoints):
             self._scheduler.look_at_clock()
             tasks = dead_letters(self._store, request.filter, request.limit)
             if not request.dry_run:
-                self._scheduler.request(ev.TasksReplayed(tasks))
+                self._replay(tasks)
                 self._on_ready([task.spec.id for task in tasks])
             return wire.CountAnswer(len(tasks), request.dry_run)
 
@@ -213,9 +213,14 @@ class MemoryEndpoints(Endpoints):
             next_status(task_id, task.status, Happening.REPLAY)
         except IllegalTransition as error:
             raise Conflict(409, str(error)) from None
-        self._scheduler.request(ev.TasksReplayed([task]))
+        self._replay([task])
         self._on_ready([task_id])
         return wire.task_view(self._task(task_id))
+
+    def _replay(self, tasks: list[Task]) -> None:
+        answer = self._scheduler.request(ev.TasksReplayed(tasks))
+        if isinstance(answer, Refused):
+            raise TooManyRequests(429, answer.detail)
 
     def _pause(self, queue: str, *, paused: bool) -> wire.QueuePausedView:
         self._scheduler.request(ev.QueuePaused(queue, paused))

@@ -28,7 +28,8 @@ class MemoryScheduler:
         self._now = self._pruned_at = clock.now()
         self._machine = QueueMachine(
             # Its store is memory too: nothing is gained by paging.
-            Rules(window=_MANY, memory_bytes=2**63), self.store.load(), self._now,
+            Rules(window=_MANY, max_retrying=_MANY, max_queues=_MANY, memory_bytes=2**63),
+            self.store.load(), self._now,
             new_id=new_task_id, random=random, next_firing=next_firing,
         )  # fmt: skip
 

@@ -10,7 +10,6 @@ from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError
 from actors.handles import SchedulerHandle, WorkerHandle
 from task_queue.core import events as ev
 from task_queue.scheduler_api import NodeReading, SchedulerUnavailable, WorkerTold
-from task_queue.store.query import TaskQuery
 from task_queue.tracing.span_book import SpanReport
 from task_queue.tracing.span_counts import SpanCounts
 
@@ -70,8 +69,8 @@ async def test_a_frozen_scheduler_is_unavailable_when_the_patience_is_over(
 @pytest.mark.parametrize(
     "call",
     [
-        lambda handle: handle.replay(TaskQuery(), 10, False, "r"),
-        lambda handle: handle.purge_dlq(TaskQuery()),
+        lambda handle: handle.replay([], "r"),
+        lambda handle: handle.purge_dlq([]),
         lambda handle: handle.purge_queue("q"),
         lambda handle: handle.declare([], []),
         lambda handle: handle.ready(),

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from actors import scheduler as scheduler_module
+from actors.call_codec import decode_reading, encode
 from actors.scheduler import SchedulerActor
+from monitoring import chores as chores_module
+from monitoring.task_lines import TaskLines
 from task_queue.clock import SystemClock
 from task_queue.core.effects import Accepted
 from task_queue.core.status import Status
@@ -20,6 +23,7 @@ from task_queue.store.protocol import Store, StoreError
 from task_queue.stream.endpoint import Endpoint, decode_endpoint
 from task_queue.stream.scheduler_stream import SchedulerStream
 from task_queue.testing import task_spec
+from task_queue.trend_roller import TrendRoller
 from tests.store.databases import a_task, inserted
 
 pytestmark = pytest.mark.anyio
@@ -162,3 +166,43 @@ async def test_what_ended_is_added_up_for_trends(
         while store.summed_until() < an_hour_ago:
             await asyncio.sleep(0.01)
     store.close()
+
+
+async def test_a_fault_in_a_chore_is_logged_counted_and_does_not_end_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tries = asyncio.Semaphore(0)
+
+    async def roll(_roller: TrendRoller) -> int:
+        tries.release()
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(scheduler_module, "_ROLL_SECONDS", 0.0)
+    monkeypatch.setattr(chores_module, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(TrendRoller, "roll", roll)
+    actor = stage.actor()
+    await actor.endpoint()
+    async with asyncio.timeout(30.0):
+        for _ in range(3):
+            await tries.acquire()
+    failures = decode_reading(await actor.read(encode(None))).chore_failures
+    assert failures["trends"] >= 2
+    assert failures["prune"] == 0
+    logged = capsys.readouterr().err
+    assert "chore_failed" in logged and "a fault of ours" in logged and "Traceback" in logged
+
+
+async def test_a_fault_in_what_tells_of_turns_holds_up_nobody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(TaskLines, "take", fail)
+    actor = stage.actor()
+    stream = stage.stream(actor)
+    for _ in range(5):
+        assert isinstance(await stream.submit([task_spec()]), Accepted)
+    failures = decode_reading(await actor.read(encode(None))).chore_failures
+    assert failures["lines"] >= 5
+    assert 1 <= capsys.readouterr().err.count("turn_not_told") < failures["lines"]

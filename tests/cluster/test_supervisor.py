@@ -386,3 +386,22 @@ def test_the_end_of_a_worker_is_acted_on_at_once() -> None:
         looking.cancel()
 
     run(test())
+
+
+def test_an_end_that_fails_in_the_background_is_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def test() -> None:
+        world = World()
+        process = await world.grown()
+
+        async def fail(grace_seconds: float) -> None:
+            raise ZeroDivisionError("a fault of ours")
+
+        process.shut_down = fail  # type: ignore[method-assign]
+        world.supervisor.leave_node(process.node, world.clock.monotonic() + 10.0)
+        await settle()
+
+    run(test())
+    logged = "".join(capsys.readouterr())
+    assert "worker_end_failed" in logged and "a fault of ours" in logged

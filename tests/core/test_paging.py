@@ -206,12 +206,12 @@ def test_tasks_that_come_back_at_once_are_all_given_out(
 ) -> None:
     """However many there are: those that have no place in the line go before it."""
     machine = make_machine(Rules(window=4, max_retrying=2))
-    ids = [machine.submit(expires_at=START + 1e6) for _ in range(12)]
+    ids = [machine.submit(expires_at=START + 1e6, max_retries=1) for _ in range(12)]
     machine.register("w", slots=12)
     leases = machine.leases("w", want=12)
-    machine.report(*(failed(lease, retryable=False) for lease in leases), worker_id="w")
+    machine.report(*(failed(lease, retry_after_seconds=5.0) for lease in leases), worker_id="w")
     machine.handle(ev.WorkerDeregistered("w", "a"))
-    machine.replay(*ids)
+    machine.tick(5.0)
     if restarts:
         machine.restart()
     late = machine.submit()

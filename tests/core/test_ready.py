@@ -12,6 +12,7 @@ from task_queue.core import events as ev
 from task_queue.core.invariants import check_invariants
 from task_queue.core.ready import ReadyLine, take_in_order
 from task_queue.core.retry import backoff_seconds
+from task_queue.core.settings import Rules
 from task_queue.core.status import Outcome, Status, WorkerStatus, priority_band
 from task_queue.core.task import Report, Task
 from task_queue.testing import task_spec
@@ -160,7 +161,7 @@ def test_one_that_is_given_back_and_cancelled_is_skipped() -> None:
 
 
 def test_queues_in_which_nothing_waits_any_more_are_forgotten() -> None:
-    machine = DrivenMachine()
+    machine = DrivenMachine(Rules(max_queues=10_000))
     machine.register(slots=5_000)
     busy = machine.submit(queue="busy", priority=0)
     machine.want_status(WorkerStatus.PAUSED)

@@ -1,7 +1,18 @@
 """The "async" executor."""
 
+import socket
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
+
+from task_queue.clock import SystemClock
+from task_queue.core.task import Lease
+from task_queue.executor import coroutines
+from task_queue.executor.coroutines import CoroutineRunner
+
+pytestmark = pytest.mark.anyio
 
 Play = Callable[..., None]
 
@@ -84,3 +95,20 @@ def test_the_death_of_the_process_is_told_to_all_that_ran_in_it(play: Play) -> N
         assert (await driver.report(other)).outcome == "died"
 
     play(story, slots=2)
+
+
+async def test_an_end_that_cannot_be_told_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its attempt would run for ever, as far as the worker knows."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(coroutines, "report_of", fail)
+    with socket.socket() as never:
+        pipe = SimpleNamespace(command_fd=never.fileno(), send=lambda _frame: None)
+        boot = SimpleNamespace(log_cap_bytes=9, result_cap_bytes=9)
+        runner = CoroutineRunner(pipe, boot, SystemClock(), lambda _lease: None)  # type: ignore[arg-type]
+        monkeypatch.setattr(runner, "_read", lambda: None)
+        runner._start(Lease("t", 1, 1, "no.task", "q", 5, b"{}", None, 0, 0, 0.0, None, None))
+        with pytest.raises(ZeroDivisionError):
+            await runner.serve()

@@ -15,3 +15,11 @@ def test_refused_reports_turns_and_commits_are_counters() -> None:
     ):
         assert sample in lines
         assert f"# TYPE {sample.split()[0]} counter" in lines
+
+
+def test_faults_of_chores_are_counted_by_chore() -> None:
+    reading = SchedulerReading(10.0, 1.0, 3, [], [], 7, 40, 1.25, 0.01)
+    reading.chore_failures = {"prune": 0, "trends": 2}
+    lines = render_metrics(MetricsSource(reading, [], 0, [], []), "")[0].decode().splitlines()
+    assert 'task_queue_chore_failures_total{chore="prune"} 0.0' in lines
+    assert 'task_queue_chore_failures_total{chore="trends"} 2.0' in lines

@@ -2,16 +2,20 @@
 
 import pytest
 
-from task_queue.core.effects import Moved, Refused
+from task_queue.core.effects import Counted, Moved, Refused
 from task_queue.core.events import CancelRequested
+from task_queue.core.settings import Rules
 from task_queue.core.status import Status
 from task_queue.scheduler import Scheduler
-from task_queue.store.query import TaskQuery
+from task_queue.scheduler_api import DeadLetter
 from tests.scheduler.hall import Hall, background, failed, leased, succeeded
 
 pytestmark = pytest.mark.anyio
 
-_ANY = TaskQuery()
+
+def _found(*ids: str, attempt: int = 1) -> list[DeadLetter]:
+    """As they are after their first attempt."""
+    return [DeadLetter(task_id, attempt) for task_id in ids]
 
 
 async def test_a_failed_task_runs_again_with_its_arguments(
@@ -67,33 +71,52 @@ async def test_a_repeated_retry_is_not_carried_out_twice(hall: Hall, scheduler: 
     assert hall.status(task_id) is Status.QUEUED
 
 
+async def test_a_retry_for_which_there_is_no_room_is_refused_and_may_be_repeated(
+    hall: Hall,
+) -> None:
+    scheduler = await hall.started(Rules(max_retrying=1))
+    ids = await hall.dead_letters(scheduler, 2)
+    assert isinstance(await scheduler.retry(ids[0], "r1"), Moved)
+    refused = await scheduler.retry(ids[1], "r2")
+    assert isinstance(refused, Refused) and refused.reason == "queue_full"
+    assert hall.status(ids[1]) is Status.FAILED
+    (lease,) = (await scheduler.pull(hall.pull_event())).leases
+    await hall.end(scheduler, succeeded(lease))
+    assert isinstance(await scheduler.retry(ids[1], "r2"), Moved)
+
+
 async def test_a_repeated_replay_is_answered_with_the_same_count(
     hall: Hall, scheduler: Scheduler
 ) -> None:
-    await hall.dead_letters(scheduler, 5)
-    calls = [background(scheduler.replay(_ANY, 2, dry_run=False, request_id="r")) for _ in range(2)]
-    assert [await call for call in calls] == [2, 2]
-    assert await scheduler.replay(_ANY, 2, dry_run=False, request_id="r") == 2
-    assert await scheduler.replay(_ANY, 10, dry_run=True, request_id="look") == 3
+    letters = _found(*await hall.dead_letters(scheduler, 3))
+    calls = [background(scheduler.replay(letters[:2], "r")) for _ in range(2)]
+    assert [await call for call in calls] == [Counted(2), Counted(2)]
+    assert await scheduler.replay(letters[:2], "r") == Counted(2)
+    assert await scheduler.replay(letters, "another") == Counted(1)
 
 
-async def test_a_replay_takes_the_newest_that_match(hall: Hall, scheduler: Scheduler) -> None:
-    ids = await hall.dead_letters(scheduler, 4, queue="a")
-    other = await hall.dead_letters(scheduler, 1, queue="b")
-    assert await scheduler.replay(TaskQuery(queue="a"), 3, dry_run=False, request_id="r9") == 3
+async def test_a_replay_takes_the_oldest_first_and_nothing_else(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    ids = await hall.dead_letters(scheduler, 4)
+    letters = _found(ids[3], ids[1], "nobody", ids[2])
+    assert await scheduler.replay(letters, "r") == Counted(3)
     assert [hall.status(i) for i in ids] == [Status.FAILED, *[Status.QUEUED] * 3]
-    assert hall.status(other[0]) is Status.FAILED
+    assert leased(await scheduler.pull(hall.pull_event(want=4))) == ids[1:]
 
 
-async def test_a_dry_run_changes_nothing(hall: Hall, scheduler: Scheduler) -> None:
-    ids = await hall.dead_letters(scheduler, 3)
-    before = hall.commits
-    assert await scheduler.replay(_ANY, 10, dry_run=True, request_id="r10") == 3
-    assert hall.commits == before
-    assert (
-        await scheduler.replay(TaskQuery(name="no such"), 10, dry_run=False, request_id="r11") == 0
-    )
-    assert all(hall.status(i) is Status.FAILED for i in ids)
+async def test_a_letter_that_ran_again_since_it_was_found_is_another_one(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    """It may have failed otherwise: whoever found it did not mean it."""
+    (task_id,) = await hall.dead_letters(scheduler, 1)
+    await scheduler.retry(task_id, "r")
+    (lease,) = (await scheduler.pull(hall.pull_event())).leases
+    await hall.end(scheduler, failed(lease))
+    assert await scheduler.replay(_found(task_id), "late") == Counted(0)
+    assert await scheduler.purge_dlq(_found(task_id)) == 0
+    assert hall.task(task_id).in_dlq
+    assert await scheduler.purge_dlq(_found(task_id, attempt=2)) == 1
 
 
 async def test_a_replay_never_takes_what_is_not_a_dead_letter(
@@ -101,39 +124,42 @@ async def test_a_replay_never_takes_what_is_not_a_dead_letter(
 ) -> None:
     task_id = await hall.submit(scheduler)
     await scheduler.request(CancelRequested(task_id))
-    assert (
-        await scheduler.replay(
-            TaskQuery(statuses=(Status.CANCELLED,)), 10, dry_run=False, request_id="r12"
-        )
-        == 0
-    )
+    assert await scheduler.replay(_found(task_id, attempt=0), "r12") == Counted(0)
+    assert await scheduler.purge_dlq(_found(task_id, attempt=0)) == 0
     assert hall.status(task_id) is Status.CANCELLED
 
 
-async def test_purging_deletes_the_dead_letters_that_match_and_nothing_else(
+async def test_arguments_too_large_for_one_turn_are_refused_but_of_one_task_alone(
+    hall: Hall, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("task_queue.dead_letters._MOST_BYTES", 50)
+    (large,) = await hall.dead_letters(scheduler, 1, arguments=b" " * 51)
+    ids = await hall.dead_letters(scheduler, 20, arguments=b"[1,2]")
+    refused = await scheduler.replay(_found(*ids), "r")
+    assert isinstance(refused, Refused) and refused.reason == "too_large"
+    assert await scheduler.replay(_found(*ids[:10]), "r") == Counted(10)
+    assert await scheduler.replay(_found(large), "r1") == Counted(1)
+
+
+async def test_purging_deletes_these_dead_letters_and_nothing_else(
     hall: Hall, scheduler: Scheduler
 ) -> None:
-    ids = await hall.dead_letters(scheduler, 3, queue="a")
-    other = await hall.dead_letters(scheduler, 1, queue="b")
-    live = await hall.submit(scheduler, queue="a")
-    assert await scheduler.purge_dlq(TaskQuery(queue="a")) == 3
-    assert [hall.data.get(i) for i in ids] == [None] * 3
-    assert hall.status(other[0]) is Status.FAILED
+    ids = await hall.dead_letters(scheduler, 3)
+    live = await hall.submit(scheduler)
+    letters = _found(*ids[:2], live, "nobody")
+    assert await scheduler.purge_dlq(letters) == 2
+    assert [hall.data.get(i) for i in ids[:2]] == [None] * 2
+    assert hall.status(ids[2]) is Status.FAILED
     assert hall.status(live) is Status.QUEUED
-    assert await scheduler.purge_dlq(TaskQuery(queue="a")) == 0
-
-
-async def test_purging_goes_on_until_all_batches_are_gone(hall: Hall, scheduler: Scheduler) -> None:
-    await hall.dead_letters(scheduler, 2_100)
-    assert await scheduler.purge_dlq(_ANY) == 2_100
-    assert hall.data.search(_ANY, 9) == []
+    assert await scheduler.purge_dlq(letters) == 0
 
 
 async def test_a_retry_that_came_before_the_purge_saves_its_task(
     hall: Hall, scheduler: Scheduler
 ) -> None:
     ids = await hall.dead_letters(scheduler, 2)
-    retry, purge = background(scheduler.retry(ids[0], "r7")), background(scheduler.purge_dlq(_ANY))
+    retry = background(scheduler.retry(ids[0], "r7"))
+    purge = background(scheduler.purge_dlq(_found(*ids)))
     assert isinstance(await retry, Moved)
     assert await purge == 1
     assert hall.status(ids[0]) is Status.QUEUED

@@ -7,14 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from task_queue.core.effects import Accepted, Moved
+from task_queue.core.effects import Accepted, Counted, Moved
 from task_queue.core.events import CancelRequested
 from task_queue.core.settings import Rules
 from task_queue.core.status import Status
 from task_queue.scheduler import Scheduler
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import DeadLetter, SchedulerUnavailable
 from task_queue.store.protocol import Pruned, StaleEpoch
-from task_queue.store.query import TaskQuery
 from task_queue.testing import task_spec
 from tests.scheduler.hall import Hall, background, failed, leased, quiet, succeeded
 from tests.scheduler.late_store import LateStore
@@ -109,7 +108,7 @@ async def test_one_that_was_stopped_meanwhile_answers_and_stays_stopped(
     late.holds = True
     under_way, next_one = background(hall.submit(scheduler)), background(hall.submit(scheduler))
     await quiet()
-    waits = background(scheduler.replay(TaskQuery(), 1, False, "r"))
+    waits = background(scheduler.replay([DeadLetter("t", 1)], "r"))
     await quiet()
     scheduler.stop()
     for call in (under_way, next_one, waits):
@@ -309,20 +308,20 @@ async def test_an_end_is_not_told_before_it_is_saved(
 async def test_dead_letters_that_are_being_saved_are_found(
     hall: Hall, late: LateStore, scheduler: Scheduler
 ) -> None:
-    asked: list[Callable[[], Coroutine[Any, Any, int]]] = [
-        lambda: scheduler.replay(TaskQuery(), 9, False, "r"),
-        lambda: scheduler.purge_dlq(TaskQuery()),
+    asked: list[tuple[Callable[[list[DeadLetter]], Coroutine[Any, Any, Any]], Any]] = [
+        (lambda letters: scheduler.replay(letters, "r"), Counted(1)),
+        (scheduler.purge_dlq, 1),
     ]
-    for call in asked:
+    for call, expected in asked:
         lease = await hall.running(scheduler)
         late.holds = True
         report = background(hall.end(scheduler, failed(lease)))
         await quiet()
-        answer = background(call())
+        answer = background(call([DeadLetter(lease.task_id, 1)]))
         await quiet()
         late.holds = False
         late.land()
-        assert await answer == 1
+        assert await answer == expected
         await report
         await scheduler.purge_queue("default")
 

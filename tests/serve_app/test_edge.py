@@ -137,7 +137,6 @@ class TestProblems:
             ("GET", "/api/v1/queues"),
             ("GET", "/api/v1/workers"),
             ("POST", "/api/v1/queues/default/pause"),
-            ("POST", "/api/v1/dlq/replay"),
             ("GET", "/api/v1/dashboard/stats"),
             ("GET", "/metrics"),
             ("GET", "/api/v1/prometheus/targets"),

@@ -49,6 +49,20 @@ async def test_refused_and_short(world: World, body: bytes, status: int) -> None
     assert world.accepted() == 0
 
 
+@pytest.mark.parametrize("length", ["9" * 5_000, "1" + "0" * 30])
+async def test_a_body_of_a_length_beyond_all_numbers_is_refused(world: World, length: str) -> None:
+    answer = await world.http.post(TASKS, content=b"{}", headers={"Content-Length": length})
+    assert "max_body_bytes" in problem(answer, 413)
+
+
+@pytest.mark.parametrize("length", ["0" * 5_000, "0" * 5_000 + "23", "junk"])
+async def test_zeros_before_a_length_and_words_are_none(world: World, length: str) -> None:
+    """What comes is counted all the same."""
+    headers = {"Content-Length": length}
+    good = await world.http.post(TASKS, content=b'{"name":"shop.collect"}', headers=headers)
+    assert good.status_code == 201
+
+
 async def test_of_duplicate_keys_the_last_counts_for_all_who_look(world: World) -> None:
     body = b'{"name":"shop.add","args":[1],"name":"shop.collect","args":["a"]}'
     answer = await world.http.post(TASKS, content=body)

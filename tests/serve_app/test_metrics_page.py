@@ -29,11 +29,12 @@ _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 class OnOneMachine(Between):
-    """The scheduler as its actor shows it: with the figures of this machine."""
+    """The scheduler as its actor shows it: with the figures of this machine and its chores."""
 
     async def read(self, told: object = None) -> Any:
         reading = await self.real.read(told)
         reading.nodes = [read_node()]
+        reading.chore_failures = {"prune": 0}
         return reading
 
 

@@ -291,6 +291,17 @@ class TestCoalescer:
         assert [answer.task_id for answer in answers] == [spec.id for spec in specs]
         assert len(scheduler.calls) == 1
 
+    async def test_an_answer_that_names_too_few_leaves_nobody_waiting(self) -> None:
+        async def forgetful(specs: Sequence[TaskSpec]) -> Accepted | Refused:
+            return Accepted([spec.id for spec in specs[1:]])
+
+        coalescer = SubmitCoalescer(forgetful)
+        async with asyncio.timeout(30):
+            answers = await asyncio.gather(
+                *(coalescer.submit(task_spec()) for _ in range(3)), return_exceptions=True
+            )
+        assert isinstance(answers[-1], ValueError)
+
     async def test_a_full_queue_fails_only_its_own(self) -> None:
         scheduler = GatedScheduler(full="full")
         specs = [task_spec(queue=queue) for queue in ("full", "a", "full", "b")]

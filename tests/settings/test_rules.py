@@ -218,9 +218,10 @@ def test_defaults_are_those_of_the_core(load: Any) -> None:
 def test_rules_follow_the_settings(load: Any) -> None:
     text = (
         "limits: {max_queue_length: 7, max_deaths: 2, max_timed_tasks: 9, "
-        "max_retrying: 8, window: 3, memory_bytes: 5}\nleases: {lease_seconds: 4, poll_seconds: 1}"
+        "max_retrying: 8, window: 3, memory_bytes: 5, max_queues: 6}\n"
+        "leases: {lease_seconds: 4, poll_seconds: 1}"
     )
-    assert load(text).rules() == Rules(4.0, 1.0, 2, 7, 9, 8, 3, 5)
+    assert load(text).rules() == Rules(4.0, 1.0, 2, 7, 9, 8, 3, 5, max_queues=6)
 
 
 def test_paths_become_absolute(load: Any, tmp_path: Path) -> None:

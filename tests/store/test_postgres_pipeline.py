@@ -157,6 +157,34 @@ async def test_a_server_that_is_killed_meanwhile_fails_it(
     again.close()
 
 
+@pytest.mark.parametrize("breaks", ["_go_on", "_watch", "_send"])
+async def test_an_error_that_nobody_foresaw_is_told_and_ends_the_connection(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch, breaks: str
+) -> None:
+    """An answer to what was given up must not be taken for that to a later commit."""
+
+    def fault(*_: object) -> bool:
+        raise RuntimeError("a fault of ours")
+
+    begun = [store.begin_commit(inserted(a_task(seq))) for seq in (1, 2, 3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(store._pipeline, breaks, fault)
+        if breaks == "_watch":  # it is called if a result has come in part
+            patch.setattr(store._pipeline, "_go_on", lambda: False)
+        outcomes = await asyncio.gather(*begun, return_exceptions=True)
+    failed = [outcome for outcome in outcomes if outcome is not None]
+    assert len(failed) == (2 if breaks == "_send" else 3)  # the first one had been sent
+    assert {type(outcome) for outcome in failed} == {StoreError}
+    assert "a fault of ours" in str(failed[0])
+    with pytest.raises(StoreError):
+        store.check_writable()
+    again = PostgresStore(url)
+    again.take_over()
+    await again.begin_commit(inserted(a_task(4)))
+    assert {4} <= {task.seq for task in again.load().tasks} <= {1, 4}
+    again.close()
+
+
 async def test_whoever_waits_is_told_that_the_store_was_closed(
     store: PostgresStore, url: str
 ) -> None:

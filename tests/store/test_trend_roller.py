@@ -201,7 +201,7 @@ class _SlowStore(MemoryStore):
 
 
 @pytest.mark.parametrize(("ago", "share"), [(30.0, 40), (HOUR, 9)])
-@pytest.mark.parametrize(("seconds", "largest"), [(1e-6, 1_600), (4e-5, 100)])
+@pytest.mark.parametrize(("seconds", "largest"), [(1e-6, 1_600), (4e-5, 50)])
 def test_batches_are_small_and_most_of_the_time_is_left_to_the_queue(
     seconds: float, largest: int, ago: float, share: int
 ) -> None:
@@ -215,3 +215,33 @@ def test_batches_are_small_and_most_of_the_time_is_left_to_the_queue(
     assert max(store.batches) == largest
     pauses = [max(0.01, share * batch * seconds) for batch in store.batches[:-1]]
     assert scheduler.slept == pytest.approx(pauses, rel=1e-2)
+
+
+def test_a_turn_may_come_between_adding_up_and_saving() -> None:
+    """Each holds up others: so that they wait for one of them only, they are two questions."""
+    clock = FakeClock(_END)
+    store = _SlowStore(clock, 4e-5)
+    store.take_over()
+    ended = (a_task(n, Status.EXPIRED, finished_at=_END - HOUR + n) for n in range(1, 401))
+    store.commit(inserted(*ended))
+    held_up: list[float] = []
+
+    class Watched(_Scheduler):
+        async def between_turns(self, question: Callable[[Store], T]) -> T:
+            began = clock.monotonic()
+            answer = question(self.store)
+            held_up.append(clock.monotonic() - began)
+            return answer
+
+    save = store.keep_sums
+
+    def slow_save(sums: Sums, until: float) -> None:
+        clock.advance(0.002)
+        save(sums, until)
+
+    store.keep_sums = slow_save  # type: ignore[method-assign]
+    scheduler = Watched(store)
+    assert asyncio.run(TrendRoller(scheduler, clock, scheduler.sleep).roll()) == 400
+    assert len(held_up) > 8
+    assert max(held_up) == pytest.approx(0.002, rel=1e-3)
+    assert scheduler.slept == pytest.approx([9 * 0.004] * len(scheduler.slept), rel=1e-2)

@@ -233,6 +233,18 @@ def test_schedules_are_loaded_replaced_and_deleted(store: Store) -> None:
     assert store.load().schedules == store.schedules() == [changed]
 
 
+def test_a_queue_that_is_resumed_is_forgotten(store: Store) -> None:
+    store.commit(Changes(queues={"a": True, "b": True}))
+    store.commit(Changes(queues={"a": False, "never paused": False}))
+    assert store.load().paused_queues == ["b"]
+
+
+def test_queues_that_are_counted_are_loaded_by_name(store: Store) -> None:
+    store.commit(Changes(tallies={("q", "n", "submitted"): 2, ("q", "m", "failed"): 1}))
+    store.commit(Changes(tallies={("a", "n", "died"): 1}))
+    assert sorted(store.load().tallied) == ["a", "q"]
+
+
 def test_tallies_are_added_up(store: Store) -> None:
     store.commit(Changes(touched={}, tallies={("q", "n", "submitted"): 2, ("q", "n", "failed"): 1}))
     store.commit(Changes(tallies={("q", "n", "submitted"): 3, ("a", "n", "died"): 1}))

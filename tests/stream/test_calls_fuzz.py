@@ -23,7 +23,9 @@ _DECODERS: dict[str, Any] = {
     "grant": scheduler_calls.decode_grant,
     "event": call_codec.decode_event,
     "answer": call_codec.decode_answer,
-    "query": call_codec.decode_query,
+    "letters": call_codec.decode_letters,
+    "told": call_codec.decode_told,
+    "worker_told": call_codec.decode_worker_told,
     "catalogue": call_codec.decode_catalogue,
     "reading": call_codec.decode_reading,
 }
