@@ -3,8 +3,7 @@
 One line for each kind of executor, since a slot may be free for one kind and not for the other.
 """
 
-import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from task_queue.core.task import Lease
@@ -17,7 +16,8 @@ CHUNK_SECONDS = 0.005
 #: A task that takes longer travels alone: two of them would be more than a chunk.
 SHORT_SECONDS = 0.0025
 
-#: Priority and seq as they sort; the attempt keeps two leases from being compared themselves.
+#: Priority and seq as they sort: the next to start is last, where taking it moves no other. The
+#: attempt keeps two leases from being compared themselves.
 _Entry = tuple[int, int, int, Lease]
 
 
@@ -33,20 +33,29 @@ class LeaseBuffer:
     def count(self, kind: Kind) -> int:
         return len(self._lines[kind])
 
-    def put(self, lease: Lease, kind: Kind) -> None:
-        entry = (-lease.priority, lease.seq, lease.attempt, lease)
-        heapq.heappush(self._lines[kind], entry)
+    def put_all(self, leases: Iterable[Lease], kinds: Mapping[str, Kind]) -> None:
+        """Take leases in.
+
+        Args:
+            kinds: by task name; one that is not in it is for a process child.
+        """
+        lines, kind_of = self._lines, kinds.get
+        for lease in leases:
+            line = lines[kind_of(lease.name, "process")]
+            line.append((lease.priority, -lease.seq, -lease.attempt, lease))
+        for line in lines.values():
+            line.sort()  # what was there is in order, so this costs little more than a look at it
 
     def first_kind(self, kinds: tuple[Kind, ...]) -> Kind | None:
         """Which of `kinds` the next lease to start is of; None if there is none."""
         waiting = [kind for kind in kinds if self._lines[kind]]
         if len(waiting) < 2:
             return waiting[0] if waiting else None
-        return min(waiting, key=lambda kind: self._lines[kind][0][:3])
+        return max(waiting, key=lambda kind: self._lines[kind][-1][:3])
 
     def take(self, kind: Kind) -> Lease:
         """Take the first lease of a kind that has one."""
-        return heapq.heappop(self._lines[kind])[3]
+        return self._lines[kind].pop()[3]
 
     def take_chunk(self, limit: int, seconds: Mapping[str, float]) -> list[Lease]:
         """Take what an idle process child should be sent: at most `limit` leases, 5 ms of work.
@@ -68,16 +77,18 @@ class LeaseBuffer:
         line = self._lines["process"]
         taken: list[Lease] = []
         while line and len(taken) < limit:
-            estimate = seconds.get(line[0][3].name, CHUNK_SECONDS)
+            lease = line[-1][3]
+            estimate = seconds.get(lease.name, CHUNK_SECONDS)
             room_seconds -= estimate
             if estimate >= SHORT_SECONDS or room_seconds < 0:
                 break
-            taken.append(heapq.heappop(line)[3])
+            line.pop()
+            taken.append(lease)
         return taken
 
     def first_name(self, kind: Kind) -> str:
         """The task name of the first lease of a kind that has one."""
-        return self._lines[kind][0][3].name
+        return self._lines[kind][-1][3].name
 
     def names(self) -> set[str]:
         """The names of all tasks that wait."""
@@ -89,14 +100,13 @@ class LeaseBuffer:
             for index, entry in enumerate(line):
                 if entry[3].task_id == task_id and entry[3].attempt == attempt:
                     del line[index]
-                    heapq.heapify(line)
                     return entry[3]
         return None
 
     def take_last(self, kind: Kind, keep: int) -> list[Lease]:
         """Take all of a kind but the first `keep`."""
         line = self._lines[kind]
-        line.sort()  # a sorted list is a heap
-        taken = [entry[3] for entry in line[keep:]]
-        del line[keep:]
+        rest = max(0, len(line) - keep)
+        taken = [entry[3] for entry in reversed(line[:rest])]
+        del line[:rest]
         return taken

@@ -137,11 +137,13 @@ class ExecutorPool:
 
     def run(self, leases: list[Lease]) -> None:
         """Run these. One that is held already is ignored, so a call may be repeated."""
+        held, fresh = self._held, []
         for lease in leases:
             key = (lease.task_id, lease.attempt)
-            if key not in self._held:
-                self._held.add(key)
-                self._put(lease)
+            if key not in held:
+                held.add(key)
+                fresh.append(lease)
+        self._put(fresh)
         self._estimates.expect({lease.name for lease in leases})
         if self._stopping:
             self._release(kind for kind in KINDS)
@@ -167,7 +169,7 @@ class ExecutorPool:
     def release_unstarted(self) -> None:
         """Report everything that has not started as RELEASED."""
         for host in self._hosts.values():
-            self._put_back(host.give_back())
+            self._put(host.give_back())
         before = len(self._reports)
         self._release(KINDS)
         if len(self._reports) > before:
@@ -176,10 +178,11 @@ class ExecutorPool:
     def take_reports(self) -> list[Report]:
         """The reports since the last call; the pool forgets them."""
         reports, self._reports = self._reports, []
-        held = self._held
-        for report in reports:
-            held.discard((report.task_id, report.attempt))
-            self._start_before.pop((report.task_id, report.attempt), None)
+        keys = [(report.task_id, report.attempt) for report in reports]
+        self._held.difference_update(keys)
+        if self._start_before:
+            for key in keys:
+                self._start_before.pop(key, None)
         return reports
 
     def take_progress(self) -> list[ProgressNote]:
@@ -231,12 +234,9 @@ class ExecutorPool:
 
     # ---- leases ------------------------------------------------------------------------------
 
-    def _put(self, lease: Lease) -> None:
-        self._buffer.put(lease, self._kinds.get(lease.name, "process"))
-
-    def _put_back(self, leases: Iterable[Lease]) -> None:
-        for lease in leases:
-            self._put(lease)
+    def _put(self, leases: list[Lease]) -> None:
+        if leases:
+            self._buffer.put_all(leases, self._kinds)
 
     def _cancel(self, task_id: str, attempt: int) -> None:
         lease = self._buffer.remove(task_id, attempt)
@@ -245,7 +245,7 @@ class ExecutorPool:
             for host in self._hosts.values():
                 returned = host.stop(task_id, attempt, now)
                 if returned is not None:
-                    self._put_back(returned)
+                    self._put(returned)
                     break
             lease = self._buffer.remove(task_id, attempt)
         if lease is not None:
@@ -455,7 +455,7 @@ class ExecutorPool:
         self._leave(host)
         aftermath = host.bury(cause, self._clock.monotonic(), self._clock.now())
         self._reports += aftermath.reports
-        self._put_back(aftermath.unstarted)
+        self._put(aftermath.unstarted)
         useless = host.finished == 0 and not aftermath.reports and not process.killed
         if useless and not self._stopping:
             error = self._starts.failed(host, cause)
@@ -478,7 +478,7 @@ class ExecutorPool:
         self._stuck = 0
         for host in self._hosts.values():
             if host.load:
-                self._put_back(host.check(now))
+                self._put(host.check(now))
                 for lease, seconds in host.stuck(now):
                     self._estimates.raise_to(lease.name, seconds)
                     self._stuck += 1

@@ -99,9 +99,9 @@ class Worker:
         Raises:
             WorkerRefused: the scheduler does not accept the registration.
         """
-        await self._register()
-        self._log.info("worker_registered", pool=self._info.pool, slots=self._info.slots)
         try:
+            await self._register()
+            self._log.info("worker_registered", pool=self._info.pool, slots=self._info.slots)
             return await self._pull_until_dismissed()
         finally:
             for pull in self._open.values():

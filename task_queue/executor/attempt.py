@@ -49,6 +49,9 @@ class Call(Struct):
 
 
 _ARGUMENTS = msgspec.json.Decoder(Arguments)
+#: As the API writes a call without arguments. Calls share them: a call hands its function copies.
+_NONE_WRITTEN = b'{"args":[],"kwargs":{}}'
+_NONE = Arguments()
 
 
 def prepare(lease: Lease, registry: TaskRegistry) -> Call | Verdict:
@@ -57,7 +60,8 @@ def prepare(lease: Lease, registry: TaskRegistry) -> Call | Verdict:
     if task is None:
         return _refusal("UnknownTask", _unknown(lease.name, registry))
     try:
-        arguments = _ARGUMENTS.decode(lease.arguments)
+        written = lease.arguments
+        arguments = _NONE if written == _NONE_WRITTEN else _ARGUMENTS.decode(written)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _refusal("TaskArgumentsError", f"the arguments of {lease.name}: {error}")
     return Call(task, task.function, arguments.args, arguments.kwargs)

@@ -86,7 +86,8 @@ class LeaseRunner:
         self._result_cap_bytes = boot.result_cap_bytes
         self._clock = clock
         self._progress = ProgressRelay(pipe.send, clock)
-        self._pid = os.getpid()
+        self._forked = False  #: by a task, and this is the copy
+        os.register_at_fork(after_in_child=self._note_fork)
         self._verdict_on = around(self._verdict)
 
     def serve(self) -> None:
@@ -105,11 +106,14 @@ class LeaseRunner:
         token = CURRENT_TASK.set(TaskContext(lease, deadline, self._progress.tell))
         verdict = self._verdict_on(lease)
         CURRENT_TASK.reset(token)
-        if os.getpid() != self._pid:
+        if self._forked:
             os._exit(0)  # the task forked and let the copy return: it must not report as well
         duration = self._clock.monotonic() - begun
         self._progress.finish(lease)
         self._pipe.send(Ended(report_of(lease, verdict, started_at, duration, self._output.take())))
+
+    def _note_fork(self) -> None:
+        self._forked = True
 
     def _verdict(self, lease: Lease) -> Verdict:
         call = prepare(lease, REGISTRY)

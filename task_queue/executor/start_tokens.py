@@ -36,7 +36,7 @@ class StartTokens:
                 self._in_hand = os.read(self._read_fd, 1)
             except BlockingIOError:
                 return False
-        if self._in_hand != bytes((generation,)):
+        if self._in_hand[0] != generation:
             return False
         self._in_hand = None
         return True

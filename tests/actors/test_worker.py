@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from actors.worker import Worker, WorkerRefused
-from task_queue.core.effects import Answer, Done, Grant, Registered
+from task_queue.core.effects import Answer, Done, Grant, Refused, Registered
 from task_queue.core.events import (
     CancelRequested,
     Event,
@@ -207,6 +207,20 @@ async def test_a_second_worker_with_the_same_id_is_refused(
                 await asyncio.wait_for(second, 30)
 
 
+async def test_shut_down_ends_for_a_worker_that_is_refused_while_it_registers() -> None:
+    scheduler, executors = Refuser(), FakeExecutors()
+    async with working(scheduler, executors, FakeClock()) as (worker, task):
+        await until(scheduler.asked.is_set)
+        ending = asyncio.ensure_future(worker.shut_down(7.0))
+        await quiet()
+        assert not ending.done()
+        scheduler.may_answer.set()
+        with pytest.raises(WorkerRefused, match="no room"):
+            await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(ending, 30)
+    assert executors.stopped_with is not None
+
+
 async def test_a_new_scheduler_learns_what_the_worker_holds(
     scheduler: Scheduler, store: MemoryStore, clock: FakeClock
 ) -> None:
@@ -284,6 +298,20 @@ async def test_the_executors_are_told_until_when_a_task_may_start(
         await scheduler.submit([spec])
         await until(lambda: spec.id in executors.running)
         assert executors.start_moments == {spec.id: pytest.approx(clock.monotonic() + 10.0)}
+
+
+class Refuser:
+    """Accepts no worker, and takes its time to say so."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def request(self, event: Event) -> Answer:
+        assert isinstance(event, WorkerRegistered)
+        self.asked.set()
+        await self.may_answer.wait()
+        return Refused("duplicate_worker", "no room")
 
 
 class Successor:

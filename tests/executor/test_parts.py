@@ -70,14 +70,14 @@ def test_chunks_are_short_and_strangers_travel_alone() -> None:
     buffer = LeaseBuffer()
     seconds = {"quick": 0.0005, "slow": 0.5, "empty": 0.00002}
     for seq in range(20):
-        buffer.put(lease(seq), "process")
+        buffer.put_all([lease(seq)], {})
     assert len(buffer.take_chunk(64, seconds)) == 10
     assert len(buffer.take_chunk(3, seconds)) == 3
-    buffer.put(lease(100, "stranger", 9), "process")
+    buffer.put_all([lease(100, "stranger", 9)], {})
     assert [le.name for le in buffer.take_chunk(64, seconds)] == ["stranger"]
-    buffer.put(lease(101, "slow", 9), "process")
+    buffer.put_all([lease(101, "slow", 9)], {})
     assert [le.name for le in buffer.take_chunk(64, seconds)] == ["slow"]
-    buffer.put(lease(102, "stranger", 1), "process")
+    buffer.put_all([lease(102, "stranger", 1)], {})
     assert {le.name for le in buffer.take_chunk(64, seconds)} == {"quick"}
     assert len(buffer) == 1
     assert buffer.take_short(64, 1.0, seconds) == []
@@ -86,11 +86,11 @@ def test_chunks_are_short_and_strangers_travel_alone() -> None:
 def test_the_first_kind_is_that_of_the_most_urgent_lease() -> None:
     buffer = LeaseBuffer()
     assert buffer.first_kind(("process", "async")) is None
-    buffer.put(lease(2), "async")
-    buffer.put(lease(1, priority=4), "process")
+    buffer.put_all([lease(2)], {"quick": "async"})
+    buffer.put_all([lease(1, priority=4)], {})
     assert buffer.first_kind(("process", "async")) == "async"
     assert buffer.first_kind(("process",)) == "process"
-    buffer.put(lease(0), "process")
+    buffer.put_all([lease(0)], {})
     assert buffer.first_kind(("process", "async")) == "process"
     assert buffer.remove("t0", 1) is not None
     assert buffer.remove("t0", 1) is None
@@ -100,7 +100,7 @@ def test_the_first_kind_is_that_of_the_most_urgent_lease() -> None:
 def test_the_last_are_given_back_and_the_first_kept() -> None:
     buffer = LeaseBuffer()
     for seq, priority in [(1, 1), (2, 9), (3, 5), (4, 5)]:
-        buffer.put(lease(seq, priority=priority), "process")
+        buffer.put_all([lease(seq, priority=priority)], {})
     assert [le.seq for le in buffer.take_last("process", 2)] == [4, 1]
     assert [buffer.take("process").seq for _ in range(2)] == [2, 3]
 
