@@ -20,6 +20,9 @@ wraps at 256, which is safe: a parent that took back sends nothing until the run
 
 import os
 
+#: Each generation as it stands in the pipe.
+_BYTES = [bytes((generation,)) for generation in range(256)]
+
 
 class StartTokens:
     """The child's side."""
@@ -36,7 +39,7 @@ class StartTokens:
                 self._in_hand = os.read(self._read_fd, 1)
             except BlockingIOError:
                 return False
-        if self._in_hand[0] != generation:
+        if self._in_hand != _BYTES[generation]:  # nothing at all if the parent closed its end
             return False
         self._in_hand = None
         return True
