@@ -23,6 +23,7 @@ from task_queue.clock import to_rfc3339
 from task_queue.core.status import WorkerStatus
 from task_queue.core.worker import WorkerInfo
 from task_queue.scheduler_api import SchedulerReading
+from task_queue.turn_loop import PATIENCE_SECONDS
 
 T = TypeVar("T")
 
@@ -129,12 +130,24 @@ class HealthRoutes:
 
     async def _database(self) -> _Database:
         begun = self._context.clock.monotonic()
-        status, detail = _HEALTHY, ""
+        waits_soon = asyncio.ensure_future(self._commit_waits())  # asked in the same second
         try:
             await self._in_time(self._context.readers.ping(), "the store")
+            took = self._since(begun)
+            if (waits := await waits_soon) > PATIENCE_SECONDS:  # by then it refuses all who submit
+                raise _Sick(f"the store answers, but has not saved anything for {waits:.0f} s")
         except _Sick as error:
-            status, detail = _UNHEALTHY, str(error)
-        return _Database(status, self._since(begun), detail)
+            waits_soon.cancel()
+            return _Database(_UNHEALTHY, self._since(begun), str(error))
+        return _Database(_HEALTHY, took)
+
+    async def _commit_waits(self) -> float:
+        """Seconds; a scheduler that does not say so is another check's."""
+        try:
+            reading = await self._in_time(self._context.reading(), "the scheduler")
+        except _Sick:
+            return 0.0
+        return reading.store.commit_waits_seconds
 
     async def _redis(self) -> _Redis:
         if self._context.redis is None:

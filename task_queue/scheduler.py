@@ -206,7 +206,7 @@ class Scheduler:
         # The scheduler's own connection works only during a turn, when nobody can look.
         return StoreReading(
             stats.inserts, stats.updates, sum(asked.counts), sum_of((stats.commits, asked)),
-            in_use, available + 1,
+            in_use, available + 1, self._turns.commit_waits_seconds,
         )  # fmt: skip
 
     async def prune(self, ended_before: float, most_ended: int, limit: int) -> Pruned:

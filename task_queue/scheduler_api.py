@@ -91,6 +91,7 @@ class StoreReading(Struct):
     seconds: Histogram = field(default_factory=Histogram)
     connections_in_use: int = 0
     connections_available: int = 0
+    commit_waits_seconds: float = 0.0  #: of the oldest commit that is under way
 
 
 class SchedulerReading(Struct):

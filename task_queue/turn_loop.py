@@ -33,7 +33,7 @@ _RELOAD_DELAYS_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 #: The wall clock was set if it gained so much on the steady one between two turns.
 _STEP_SECONDS = 0.02
 #: A turn that takes longer to save is taken for a store that is away: nobody waits for it in line.
-_PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -205,12 +205,16 @@ class TurnLoop:
             self._inbox.note(Ticked())
             self.turn()
 
+    @property
+    def commit_waits_seconds(self) -> float:
+        """How long the oldest turn that is not saved has waited; 0.0: there is none."""
+        return self._clock.monotonic() - self._under_way[0].began if self._under_way else 0.0
+
     def _refuse_if_store_hangs(self) -> None:
         self.require_machine()
-        if self._under_way:
-            waited = self._clock.monotonic() - self._under_way[0].began
-            if waited > _PATIENCE_SECONDS:
-                raise SchedulerUnavailable(f"the store has not answered for {waited:.0f} s")
+        waited = self.commit_waits_seconds
+        if waited > PATIENCE_SECONDS:
+            raise SchedulerUnavailable(f"the store has not answered for {waited:.0f} s")
 
     # ---- turns -----------------------------------------------------------------------------
 

@@ -361,7 +361,9 @@ async def test_while_the_store_hangs_nobody_waits_in_line_and_afterwards_all_goe
     ):
         with pytest.raises(SchedulerUnavailable, match="has not answered for 6 s"):
             await call
+    assert (await scheduler.read()).store.commit_waits_seconds == 6.0
     late.holds = False
     late.land()
     task_id = await first
+    assert (await scheduler.read()).store.commit_waits_seconds == 0.0
     assert leased(await scheduler.pull(event)) == [task_id]

@@ -128,6 +128,25 @@ class TestHealth:
         assert workers["active_count"] == 1
         assert "lost workers are not counted" in workers["detail"]
 
+    async def test_a_store_that_answers_and_saves_nothing(self, make_world: MakeWorld) -> None:
+        class Waiting(Between):
+            waits = 4.0
+
+            async def read(self, told: Any = None) -> Any:
+                reading = await self.real.read(told)
+                reading.store.commit_waits_seconds = self.waits
+                return reading
+
+        world = await make_world(scheduler=Waiting)
+        assert (await world.http.get("/health")).status_code == 200
+        Waiting.waits = 6.0
+        world.clock.advance(1)
+        for path in ("/health", "/api/v1/health/database"):
+            answer = await world.http.get(path)
+            assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+            assert "has not saved anything for 6 s" in answer.text
+        assert (await world.http.get("/metrics")).status_code == 200
+
     async def test_a_scheduler_that_is_away(self, world: World) -> None:
         world.scheduler.stop()
         for path in ("/health", "/api/v1/health/workers"):
