@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from benchmarks.peers.broker import Broker
@@ -60,10 +61,12 @@ def start_postgres() -> Iterator[Callable[[], PrivatePostgres]]:
 
 
 @pytest.fixture(autouse=True)
-def root_logger_as_before() -> Iterator[None]:
-    """`configure_logs` has the root logger write our lines: not beyond the test that called it."""
+def logs_as_before() -> Iterator[None]:
+    """`configure_logs` says where lines go, of ours and of libraries: not beyond the test that
+    called it, or whose actor did."""
     root = logging.getLogger()
     before = set(root.handlers)
     yield
     for handler in set(root.handlers) - before:
         root.removeHandler(handler)
+    structlog.reset_defaults()

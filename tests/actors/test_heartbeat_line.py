@@ -2,10 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from monitoring.logs import configure_logs
 from task_queue.scheduler import Scheduler
@@ -14,12 +12,6 @@ from tests.actors.fake_executors import FakeExecutors, until
 from tests.actors.test_worker import submit, working
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])

@@ -3,18 +3,8 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
-
-import pytest
-import structlog
 
 from monitoring.logs import configure_logs, get_logger, write_lines
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def test_a_logger_that_was_made_before_the_set_up_follows_it() -> None:

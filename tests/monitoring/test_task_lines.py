@@ -1,7 +1,6 @@
 """The log lines of single tasks, as the monitoring guide shows them."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -14,12 +13,6 @@ from task_queue.core.task import Report, Task, TaskSpec
 
 _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 _SECRET = "hunter2"
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def task_lines(lines_per_second: int) -> TaskLines:
