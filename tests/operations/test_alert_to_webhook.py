@@ -28,10 +28,10 @@ def test_a_killed_worker_is_told_to_the_webhook_and_so_is_its_return(monitored: 
         "alertname": "NoActiveWorkers", "severity": "critical", "service": "workers",
     }  # fmt: skip
     assert alert["annotations"]["runbook_url"] == "docs/operations.md#worker-unhealthy"
-    until(lambda: all(_slack(monitored, status) for status in _STATUSES), 30, "both in Slack")
-    for text in [text for status in _STATUSES for text in _slack(monitored, status)]:
-        assert "NoActiveWorkers: No active workers" in text
-        assert "docs/operations.md#worker-unhealthy" in text
+    until(lambda: all(_slack(monitored, status) for status in _STATUSES), 60, "both in Slack")
+    for message in [told for status in _STATUSES for told in _slack(monitored, status)]:
+        assert message["title"].partition(": ")[2] == "critical of workers"
+        assert "docs/operations.md#worker-unhealthy" in message["text"]
     assert {message["channel"] for message in monitored.slack} == {"#alerts"}
     assert json.loads(shown(printed, "/status"))["status"] == "lost"
     assert "was lost" in shown(printed, "metrics/workers")
@@ -43,8 +43,9 @@ def test_a_killed_worker_is_told_to_the_webhook_and_so_is_its_return(monitored: 
 _STATUSES = ("firing", "resolved")
 
 
-def _slack(monitored: Monitored, status: str) -> list[str]:
-    """The texts of the messages to Slack about the alert of this test."""
+def _slack(monitored: Monitored, status: str) -> list[dict[str, str]]:
+    """The messages to Slack that have the alert with this status. Others of its group may be told
+    with it: the objective of healthy workers is missed too if all takes long enough."""
     attachments = [each for message in monitored.slack for each in message["attachments"]]
-    title = f"{status}: critical of workers"
-    return [each["text"] for each in attachments if each["title"] == title]
+    told = f"{status}: NoActiveWorkers: No active workers"
+    return [each for each in attachments if told in each["text"]]
