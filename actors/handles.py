@@ -299,8 +299,13 @@ async def end_actor(name: str, namespace: str) -> bool:
 
 
 def call_own_start() -> None:
-    """Called in an actor's constructor: have its `start` called once its event loop runs."""
-    ray.get_runtime_context().current_actor.start.remote()
+    """Called in an actor's constructor: have its `start` called once its event loop runs.
+
+    `start` must be safe to repeat. An actor that Ray has made anew may first be told the address of
+    its dead predecessor, and its call goes there. Nobody else would call again, so Ray has to.
+    """
+    actor = ray.get_runtime_context().current_actor
+    actor.start.options(max_task_retries=-1).remote()
 
 
 def _ours(error: RayTaskError) -> Exception:

@@ -22,7 +22,9 @@ from tests.until import until
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 _SECONDS = 0.02
-_IN_FLIGHT = 4  # 2 workers with 2 slots; what they have read ahead has not begun
+_WORKERS = 2
+_IN_FLIGHT = 2 * _WORKERS  # in their slots; what they have read ahead has not begun
+_SUPERVISORS = 5
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,24 @@ def test_kill_under_load(cluster: OwnCluster, kill: Killer) -> None:
             load.wait_for(100)
     with cluster.client() as client:
         _check(client, load, killed=rounds)
+
+
+def test_each_new_supervisor_looks_after_the_workers(cluster: OwnCluster) -> None:
+    """Again and again: that Ray lost the call with which it starts was a matter of moments."""
+    with cluster.client() as client:
+        for _ in range(_SUPERVISORS):
+            _kill_supervisor(cluster)
+            worker = _victims(cluster, "ray::WorkerActor")[0]
+            cluster.kill([worker])
+            _wait_for_another(client, worker)
+
+
+def _wait_for_another(client: Client, worker: psutil.Process) -> None:
+    def is_there() -> bool:
+        active = {view.pid for view in client.workers() if view.status == "active"}
+        return len(active) == _WORKERS and worker.pid not in active
+
+    until(is_there, 60.0, "another worker in its place")
 
 
 def _check(client: Client, load: Load, killed: int) -> None:
