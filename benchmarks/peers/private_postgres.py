@@ -48,6 +48,11 @@ class PrivatePostgres:
         return not _is_gone_by_id(self._pid)
 
     @property
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        return _answers(self._programs, self._port)
+
+    @property
     def programs(self) -> Path:
         """The folder with pg_dump and the others."""
         return self._programs
@@ -70,17 +75,28 @@ class PrivatePostgres:
         Each of them has a session of its own. Those that are left would keep a new server from
         starting for a moment.
         """
-        server = psutil.Process(self._pid)
-        processes = [server, *server.children(recursive=True)]
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):  # it was quicker
-                process.kill()
+        processes = self._processes()
+        _signal(processes, signal.SIGKILL)
         deadline = time.monotonic() + _GONE_SECONDS
         while not all(map(_is_gone, processes)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"PostgreSQL lives {_GONE_SECONDS} s after kill -9")
             time.sleep(0.01)
         self.stop()
+
+    @contextmanager
+    def stopped(self) -> Iterator[int]:
+        """None of its processes runs, as on a machine that stands still. Yields how many."""
+        processes = self._processes()  # the first one too, so that no others come
+        try:
+            _signal(processes, signal.SIGSTOP)
+            yield len(processes)
+        finally:
+            _signal(processes, signal.SIGCONT)
+
+    def _processes(self) -> list[psutil.Process]:
+        server = psutil.Process(self._pid)
+        return [server, *server.children(recursive=True)]
 
     def stop(self) -> None:
         """End it at once: all commits are in its log, and a last checkpoint takes 15 seconds."""
@@ -111,6 +127,12 @@ def private_postgres(disk: Path | None = None) -> Iterator[PrivatePostgres]:
             yield server
         finally:
             server.stop()
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # a client has gone, and what served it
+            process.send_signal(number)
 
 
 def _programs() -> Path:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import psutil
 
 from cluster.chaos.connections import cut_connections, listening_ports
-from cluster.chaos.plan import WIDE, Fault, FaultKind
+from cluster.chaos.plan import PAUSES, WIDE, Fault, FaultKind
 from cluster.chaos.victims import Victims
 
 #: Does a fault, and returns what it hit; empty if there was nothing to hit.
@@ -18,7 +18,7 @@ _KILLS = (
     FaultKind.EXECUTOR, FaultKind.WORKER, FaultKind.SCHEDULER, FaultKind.SUPERVISOR,
     FaultKind.REPLICA,
 )  # fmt: skip
-_PAUSES = (FaultKind.WORKER_PAUSE, FaultKind.SCHEDULER_PAUSE)
+_OWN_PAUSES = [kind for kind in PAUSES if kind is not FaultKind.POSTGRES_PAUSE]
 _RAY_PORTS = range(10_002, 20_000)  #: of gRPC, as Ray gives them to its workers
 _VICTIM_SECONDS = 10.0  #: to come back from the blow before; on a busy machine it takes a while
 _LOOK_SECONDS = 0.1
@@ -70,7 +70,7 @@ def process_blows(
         return cut_connections(victims.all(), lambda port: port == database_port)
 
     blows: dict[FaultKind, Blow] = dict.fromkeys(_KILLS, kill)
-    blows |= dict.fromkeys(_PAUSES, pause) | dict.fromkeys(WIDE, take_down)
+    blows |= dict.fromkeys(_OWN_PAUSES, pause) | dict.fromkeys(WIDE, take_down)
     blows |= {FaultKind.STREAMS: _insisting(cut_streams)}
     blows |= {FaultKind.CLIENTS: _insisting(cut_clients)}
     if database_port is not None:

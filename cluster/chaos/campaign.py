@@ -15,6 +15,8 @@ from cluster.chaos.judge import Judge
 from cluster.chaos.load import Load, Where
 from cluster.chaos.plan import Fault, FaultKind, Plan, plan_of
 from cluster.chaos.report import CampaignReport, Hit, ScheduleReport, counts_of, ends_of
+from cluster.chaos.traces import process_lines, worker_lines
+from cluster.chaos.victims import Victims
 from task_queue import AsyncClient
 from task_queue.clock import SystemClock
 from task_queue.errors import QueueUnreachable, RequestRefused, TaskQueueError
@@ -42,7 +44,9 @@ class Target(Struct, frozen=True):
     queue: str  #: that the load is submitted to
     lease_seconds: float
     most_leases: int  #: that all workers hold together, read-ahead included
+    workers: int  #: that there are at least, once all is well
     blows: Mapping[FaultKind, Blow]
+    victims: Victims
     folder: Path  #: for ledgers; those of failing seeds stay
 
 
@@ -66,7 +70,8 @@ class Campaign:
         """Run the seeds, then look once more for what began late.
 
         Raises:
-            ChaosError: the queue does not know the task, or does not become healthy.
+            ChaosError: the queue does not know the task, does not become healthy, or does not
+                get back the workers that it lost.
         """
         self._target.folder.mkdir(parents=True, exist_ok=True)
         async with self._client() as client:
@@ -95,10 +100,11 @@ class Campaign:
         finally:
             strike.cancel()
         bounds = Bounds(self._target.most_leases, _NO_ORDER_SECONDS if plan.faults else 0.0)
+        traces = [] if load.closed else await self._traces(client)
         history, violations = self._judge.judge(ledger, load.records, bounds)
         return ScheduleReport(
             plan, self._clock.monotonic() - began, hits, counts_of(history), ends_of(history),
-            dict(load.answers), violations, load.closed,
+            dict(load.answers), violations, load.closed, traces,
         )  # fmt: skip
 
     async def _strike_all(self, plan: Plan) -> list[Hit]:
@@ -120,13 +126,21 @@ class Campaign:
         while True:
             try:
                 lacking = await client.health()
-                if lacking["status"] == "healthy":
+                workers = await client.workers()
+                active = sum(worker.status in ("active", "paused") for worker in workers)
+                if lacking["status"] == "healthy" and active >= self._target.workers:
                     return
+                lacking["workers"] = f"{active} of {self._target.workers}"
             except (QueueUnreachable, RequestRefused) as error:
                 lacking = {"status": str(error)}
             if self._clock.monotonic() > deadline:
-                raise ChaosError(f"not healthy after {_HEALTHY_SECONDS:.0f} s: {lacking}")
+                seen = "\n  ".join([str(lacking), *await self._traces(client)])
+                raise ChaosError(f"not healthy after {_HEALTHY_SECONDS:.0f} s: {seen}")
             await asyncio.sleep(0.1)
+
+    async def _traces(self, client: AsyncClient) -> list[str]:
+        lines = await asyncio.to_thread(process_lines, self._target.victims, self._clock)
+        return [*await worker_lines(client), *lines]
 
     async def _refuse_without_task(self, client: AsyncClient) -> None:
         if not any(known.name == LEDGER_TASK for known in await client.task_types()):

@@ -1,4 +1,6 @@
-"""The clients of one schedule: they submit, cancel and ask for ends, and note what they are told.
+"""The clients of one schedule: they submit, cancel, ask for ends, and have tasks run again.
+
+They note what they are told.
 
 Every submit carries an idempotency key and is repeated until it is answered, so that in the end
 each task that may exist is known. What is done is drawn from the seed; when, is up to the world.
@@ -10,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from cluster.chaos.plan import Plan
 from task_queue import AsyncClient
@@ -20,11 +22,12 @@ from task_queue.clock import Clock
 from task_queue.errors import Conflict, NotFound, QueueUnreachable, RequestRefused
 from task_queue.history import Kind, Record
 from task_queue.history.ledger_task import LEDGER_TASK
-from task_queue.wire import SubmitRequest
+from task_queue.wire import SubmitRequest, TaskFilter
 
 #: Answers of a queue that is in trouble and says so.
 _TROUBLED = (429, 502, 503, 504)
-_BATCHES, _TWICE, _CANCELS, _FAILS = 0.15, 0.1, 0.1, 0.05  #: shares
+_BATCHES, _TWICE, _CANCELS, _FAILS, _DEAD = 0.15, 0.1, 0.1, 0.05, 0.04  #: shares
+_RERUNS = 0.6  #: of those that are CANCELLED or FAILED
 _MOST_IN_BATCH = 8
 _WORK_SECONDS = ((0.01, 80), (0.1, 15), (0.6, 5))  #: how long tasks take, and their weights
 _PRIORITIES = (2, 5, 8)
@@ -54,6 +57,10 @@ class Load:
         self._random = Random(f"load of {plan.seed}")
         self._accepted: dict[str, None] = {}  # in order
         self._over: dict[str, Outcome] = {}
+        self._keys: dict[str, str] = {}  # of each task, which is its tag as well
+        self._ended: set[str] = set()  # those that ended once, and perhaps run again
+        self._unsure: set[str] = set()  # whose cancel may come yet
+        self._reruns: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, close_seconds: float) -> None:
         """Load the queue for as long as the plan says, then wait until all has ended.
@@ -70,7 +77,7 @@ class Load:
                 await asyncio.sleep(self._random.expovariate(self._plan.tasks_per_second))
             async with asyncio.timeout(close_seconds):
                 await asyncio.gather(*submits)
-                while set(self._over) != set(self._accepted):
+                while set(self._over) != set(self._accepted) or self._run_again():
                     await asyncio.sleep(0.05)
                 await self._ask_again()
             self.closed = True
@@ -78,7 +85,7 @@ class Load:
             self.answers["tasks not over in time"] = len(self._accepted) - len(self._over)
             self.answers["submits not answered in time"] = sum(not sent.done() for sent in submits)
         finally:
-            await _end([watcher, *submits])
+            await _end([watcher, *submits, *self._reruns.values()])
 
     # ---- submits and cancels ---------------------------------------------------------------
 
@@ -92,11 +99,13 @@ class Load:
         random = self._random
         times, weights = zip(*_WORK_SECONDS, strict=True)
         (seconds,) = random.choices(times, weights)
-        failures = 1 if random.random() < _FAILS else 0
+        dice = random.random()
+        options = {"max_retries": 0} if dice < _DEAD else {}
+        key = f"{self._where.prefix}-{random.getrandbits(64):016x}"
         return submit_request(
-            LEDGER_TASK, str(self._where.ledger), seconds, failures, queue=self._where.queue,
-            priority=random.choice(_PRIORITIES), tags=[self._where.prefix],
-            idempotency_key=f"{self._where.prefix}-{random.getrandbits(64):016x}",
+            LEDGER_TASK, str(self._where.ledger), seconds, int(dice < _DEAD + _FAILS),
+            queue=self._where.queue, priority=random.choice(_PRIORITIES),
+            tags=[self._where.prefix, key], idempotency_key=key, **options,
         )  # fmt: skip
 
     async def _submit(self, requests: list[SubmitRequest]) -> None:
@@ -123,11 +132,12 @@ class Load:
             self.records.append(
                 Record(
                     sent_at, Kind.SUBMIT_SENT, handle.task_id, queue=queue, key=key,
-                    priority=request.priority or 0,
+                    priority=request.priority or 0, retries=request.max_retries,
                 )
             )  # fmt: skip
             self._tell(Kind.ACCEPTED, handle.task_id, key=key)
             self._accepted[handle.task_id] = None
+            self._keys[handle.task_id] = key
         return [handle.task_id for handle in handles]
 
     async def _cancel(self, task_id: str) -> None:
@@ -138,14 +148,51 @@ class Load:
             return  # it is over
         except (QueueUnreachable, RequestRefused) as error:
             self._note_trouble("cancel", error)
+            self._unsure.add(task_id)
         else:
             self._tell(Kind.CANCEL_ACKNOWLEDGED, task_id, status=view.status)
+
+    # ---- again -----------------------------------------------------------------------------
+
+    def _run_again(self) -> bool:
+        """Ask for some of those that have ended badly, once each; whether any are asked for now."""
+        for task_id, outcome in self._over.items():
+            if task_id in self._ended:
+                continue
+            self._ended.add(task_id)
+            wanted = outcome.status in ("FAILED", "CANCELLED") and task_id not in self._unsure
+            if wanted and self._random.random() < _RERUNS:
+                self._reruns[task_id] = asyncio.create_task(self._rerun(task_id, outcome.status))
+        return not all(rerun.done() for rerun in self._reruns.values())
+
+    async def _rerun(self, task_id: str, status: str) -> None:
+        """By a retry, or by a replay of the one dead letter; it may or may not be carried out if
+        its answer is lost. Nobody asks for the end meanwhile, so what is told later is new."""
+        by_replay = status == "FAILED" and self._random.random() < 0.5
+        await asyncio.sleep(self._random.uniform(0.0, 0.3))
+        self._tell(Kind.RERUN_SENT, task_id)
+        try:
+            if by_replay:
+                await self._replay(task_id)
+            else:
+                await self._client.retry(task_id)
+                self._tell(Kind.RERUN_ACKNOWLEDGED, task_id)
+        except (QueueUnreachable, RequestRefused) as error:
+            self._note_trouble("rerun", error)
+        del self._over[task_id]
+
+    async def _replay(self, task_id: str) -> None:
+        answer = await self._client.dlq_replay(TaskFilter(tag=self._keys[task_id]))
+        # What is told to be FAILED is a dead letter, and nobody else takes it.
+        assert (answer.count, answer.incomplete) == (1, UNSET), f"{task_id}: {answer}"
+        self._tell(Kind.RERUN_ACKNOWLEDGED, task_id)
 
     # ---- ends ------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
         """Ask for ends for ever."""
         while True:
+            self._run_again()
             pending = [task_id for task_id in self._accepted if task_id not in self._over]
             if pending:
                 await self._ask(pending)
@@ -180,8 +227,9 @@ class Load:
         self._over[outcome.task_id] = outcome
         result = outcome.value() if outcome.status == "COMPLETED" else ""
         self._tell(Kind.OVER, outcome.task_id, status=outcome.status, result=result)
-        if outcome.status == "FAILED" and outcome.error is not None:
-            self.answers[f"{outcome.status}: {outcome.error.type}: {outcome.error.message}"] += 1
+        error = outcome.error
+        if outcome.status == "FAILED" and error is not None and error.type != "RuntimeError":
+            self.answers[f"FAILED: {error.type}: {error.message}"] += 1  # not as it was asked to
 
     def _note_trouble(self, what: str, error: QueueUnreachable | RequestRefused) -> None:
         if not isinstance(error, RequestRefused):

@@ -18,7 +18,9 @@ from task_queue.settings import Settings
 _ROOT = Path(__file__).resolve().parents[2]
 _POSTGRES_PORT = 5432
 _UP_SECONDS = 240
-_ELSEWHERE = (FaultKind.POSTGRES, FaultKind.DISK, FaultKind.GCS_RESTART)
+_ELSEWHERE = (
+    FaultKind.POSTGRES, FaultKind.POSTGRES_PAUSE, FaultKind.DISK, FaultKind.GCS_RESTART,
+)  # fmt: skip
 
 
 def own_target(
@@ -45,7 +47,9 @@ def own_target(
     return Target(
         api_url(settings), api_url(settings), queue, settings.leases.lease_seconds,
         most_leases(sum(pool.max_workers * pool.slots for pool in pools)),
-        {kind: blow for kind, blow in blows.items() if kind in kinds}, state_folder() / "chaos",
+        sum(pool.min_workers for pool in pools),
+        {kind: blow for kind, blow in blows.items() if kind in kinds}, victims,
+        state_folder() / "chaos",
     )  # fmt: skip
 
 

@@ -17,16 +17,25 @@ class FaultKind(StrEnum):
     REPLICA = "replica"  #: kill -9 of one process of the HTTP API
     WORKER_PAUSE = "worker-pause"  #: SIGSTOP of one worker for longer than its lease, SIGCONT
     SCHEDULER_PAUSE = "scheduler-pause"  #: SIGSTOP for longer than a lease, SIGCONT
+    EXECUTOR_PAUSE = "executor-pause"  #: the same of one process that runs tasks
+    SUPERVISOR_PAUSE = "supervisor-pause"
+    REPLICA_PAUSE = "replica-pause"  #: of one process of the HTTP API
     STREAMS = "streams"  #: cut the connections of workers and the API to the scheduler
     CLIENTS = "clients"  #: cut the connections of clients to the HTTP API
     DATABASE_CONNECTIONS = "database-connections"  #: cut those of the queue to its PostgreSQL
     RAYLET = "raylet"  #: kill -9 of Ray's raylet and all below it, then `up`
     GCS = "gcs"  #: kill -9 of Ray's GCS, then `up`
     POSTGRES = "postgres"  #: kill -9 of the whole server, and its start a while later
+    POSTGRES_PAUSE = "postgres-pause"  #: SIGSTOP of all its processes, SIGCONT
     GCS_RESTART = "gcs-restart"  #: kill -9 of a GCS that keeps its tables, and its start
-    DISK = "disk"  #: no byte is left on the disk of the SQLite store, for a while
+    DISK = "disk"  #: no byte is left on the disk of the store, for a while
 
 
+#: SIGSTOP, and SIGCONT after more than a lease.
+PAUSES = (
+    FaultKind.WORKER_PAUSE, FaultKind.SCHEDULER_PAUSE, FaultKind.EXECUTOR_PAUSE,
+    FaultKind.SUPERVISOR_PAUSE, FaultKind.REPLICA_PAUSE, FaultKind.POSTGRES_PAUSE,
+)  # fmt: skip
 #: They take everything down, so such a schedule has only one of them.
 WIDE = (FaultKind.RAYLET, FaultKind.GCS)
 _WIDE_SHARE = 0.05
@@ -91,7 +100,7 @@ def plan_of(
 
 
 def _seconds(random: Random, kind: FaultKind, lease_seconds: float) -> float:
-    if kind in (FaultKind.WORKER_PAUSE, FaultKind.SCHEDULER_PAUSE):
+    if kind in PAUSES:
         return round(lease_seconds * random.uniform(*_PAUSE_LEASES), 3)
     if kind in (FaultKind.POSTGRES, FaultKind.DISK, FaultKind.GCS_RESTART, *WIDE):
         return round(random.uniform(*_OUTAGE_SECONDS), 3)

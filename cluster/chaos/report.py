@@ -27,6 +27,7 @@ class ScheduleReport(Struct):
     answers: dict[str, int]  #: to clients, other than success
     violations: list[Violation]
     closed: bool  #: everything that was accepted had ended, and every submit was answered
+    traces: list[str] = []  #: what was to be seen of the queue, if it did not close
 
     def __str__(self) -> str:
         ends = ", ".join(f"{count} {status}" for status, count in sorted(self.ends.items()))
@@ -40,6 +41,7 @@ class ScheduleReport(Struct):
         if self.answers:
             told = ", ".join(f"{count} x {what}" for what, count in sorted(self.answers.items()))
             lines.append(f"  answers: {told}")
+        lines += [f"  {line}" for line in self.traces]
         return "\n".join([*lines, *map(str, self.violations)])
 
 
@@ -75,7 +77,8 @@ class CampaignReport(Struct):
             f"{len(self.schedules)} schedules in {seconds:.0f} s on {self.queue}",
             f"faults: {faults or 'none'}; {missed} hit nothing",
             f"{counts['accepted']:,} acknowledgements, {counts['started']:,} attempts begun, "
-            f"{counts['finished']:,} ended by the task; tasks: {told or 'none'}",
+            f"{counts['finished']:,} ended by the task, {counts['rerun_acknowledged']:,} reruns; "
+            f"tasks: {told or 'none'}",
             f"violations: {violations}",
         ]
         broken = [s.plan.seed for s in self.schedules if s.violations or not s.closed]

@@ -1,6 +1,7 @@
 """The processes of one queue, by what they do: taken from the record that `up` has written here."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -14,8 +15,11 @@ _TITLES = {
     FaultKind.WORKER_PAUSE: "ray::WorkerActor",
     FaultKind.SCHEDULER: "ray::SchedulerActor",
     FaultKind.SCHEDULER_PAUSE: "ray::SchedulerActor",
+    FaultKind.EXECUTOR_PAUSE: "task_queue/executor/launch.py",
     FaultKind.SUPERVISOR: "ray::SupervisorActor",
+    FaultKind.SUPERVISOR_PAUSE: "ray::SupervisorActor",
     FaultKind.REPLICA: "ray::ServeReplica",
+    FaultKind.REPLICA_PAUSE: "ray::ServeReplica",
     FaultKind.RAYLET: "/raylet/raylet ",
     FaultKind.GCS: "/gcs/gcs_server ",
 }
@@ -33,6 +37,11 @@ class Victims:
         if record is None:
             return []
         return cluster_processes(record.cluster_id, record.session_folder)
+
+    def session_folder(self) -> Path | None:
+        """Where this queue's Ray keeps its logs; None if nothing is up."""
+        record = self._read_record()
+        return Path(record.session_folder) if record and record.session_folder else None
 
     def of(self, kind: FaultKind) -> list[psutil.Process]:
         """Those of one kind, the oldest first."""

@@ -20,6 +20,8 @@ class Life(Struct):
     finished: list[Placed] = field(default_factory=list)
     cancels: list[Placed] = field(default_factory=list)
     over: list[Placed] = field(default_factory=list)
+    reruns: list[Placed] = field(default_factory=list)  #: that were asked for
+    granted: list[Placed] = field(default_factory=list)  #: reruns that the queue said yes to
     pruned: list[Placed] = field(default_factory=list)
     fired: list[Placed] = field(default_factory=list)
 
@@ -34,6 +36,15 @@ class Life(Struct):
         """The place in the history from which on it was wanted; -1 if nobody submitted it."""
         return min((place for place, _ in (*self.sent, *self.fired)), default=-1)
 
+    def reruns_before(self, place: int) -> int:
+        """How many were asked for up to a place in the history."""
+        return sum(at < place for at, _ in self.reruns)
+
+    def granted_before(self, place: int) -> int:
+        """The place where the last rerun was asked for that was granted before; -1: none was."""
+        grants = [at for at, _ in self.granted if at < place]
+        return max((at for at, _ in self.reruns if grants and at < grants[-1]), default=-1)
+
 
 _LIST_OF = {
     Kind.SUBMIT_SENT: "sent",
@@ -42,6 +53,8 @@ _LIST_OF = {
     Kind.FINISHED: "finished",
     Kind.CANCEL_ACKNOWLEDGED: "cancels",
     Kind.OVER: "over",
+    Kind.RERUN_SENT: "reruns",
+    Kind.RERUN_ACKNOWLEDGED: "granted",
     Kind.PRUNED: "pruned",
     Kind.FIRED: "fired",
 }

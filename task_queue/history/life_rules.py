@@ -1,6 +1,7 @@
 """The promises about one task at a time. Each rule yields (message, proof) for what breaks it."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 
 from task_queue.history.life import Life, Placed
 from task_queue.history.record import Record
@@ -16,13 +17,18 @@ def lost(life: Life) -> Iterator[Finding]:
     taken = [*life.accepted, *life.fired]
     if taken and not life.over:
         yield "it was accepted and never ended", [taken[0][1]]
+    elif life.granted and life.over[-1][0] < life.granted[-1][0]:
+        yield "it was to run again and never ended", [life.granted[-1][1]]
 
 
 def ended_twice(life: Life) -> Iterator[Finding]:
-    """It has one end, and the same one whoever asks and whenever."""
-    for (_, first), (_, later) in zip(life.over, life.over[1:], strict=False):
+    """It has one end, and the same one whoever asks and whenever; each rerun may make another."""
+    changes = 0
+    for (_, first), (place, later) in zip(life.over, life.over[1:], strict=False):
         if (first.status, first.result) != (later.status, later.result):
-            yield f"it ended as {first.status} and then as {later.status}", [first, later]
+            changes += 1
+            if changes > life.reruns_before(place):
+                yield f"it ended as {first.status} and then as {later.status}", [first, later]
     for _, record in life.over:
         if record.status not in TERMINAL:
             yield f"'{record.status}' is no end", [record]
@@ -73,9 +79,28 @@ def finish_without_start(life: Life) -> Iterator[Finding]:
 
 
 def run_after_end(life: Life) -> Iterator[Finding]:
-    """Nothing starts once the end was told."""
-    if life.over:
-        yield from _starts_after(life, life.over[0], "it began after its end was told")
+    """Nothing starts once the end was told; each rerun lets it begin once more, until it ends."""
+    ends = iter(life.over)
+    end, told, resumed = next(ends, None), None, 0
+    for place, record in life.started:
+        begins_anew = False
+        while end is not None and end[0] < place:
+            begins_anew, told, end = True, end[1], next(ends, None)
+        resumed += begins_anew
+        if told is not None and resumed > life.reruns_before(place):
+            yield "it began after its end was told", [told, record]
+
+
+def rerun_not_run(life: Life) -> Iterator[Finding]:
+    """What is to run again does not end before it began, unless it was cancelled or too late."""
+    for place, granted in life.granted:
+        asked = max((at for at, _ in life.reruns if at < place), default=-1)
+        until, end = next((over for over in life.over if over[0] > place), (0, None))
+        if end is None or any(asked < at < until for at, _ in life.started):
+            continue
+        cancelled = end.status == "CANCELLED" and any(asked < at for at, _ in life.cancels)
+        if not cancelled and end.status != "EXPIRED":
+            yield "it was to run again and ended without having begun", [granted, end]
 
 
 def run_after_cancel(life: Life) -> Iterator[Finding]:
@@ -84,13 +109,14 @@ def run_after_cancel(life: Life) -> Iterator[Finding]:
     A cancel of one that runs promises less: its worker is told. It may end before it hears that.
     """
     cancelled = [placed for placed in life.cancels if placed[1].status in ("CANCELLED", *_WAITS)]
-    if cancelled:
-        yield from _starts_after(life, cancelled[0], "it began after its cancel was acknowledged")
-        for _, over in life.over:
-            if over.status != "CANCELLED":
-                yield f"its cancel was acknowledged and it is {over.status}", [
-                    cancelled[0][1], over,
-                ]  # fmt: skip
+    for place, cancel in cancelled[:1]:
+        again = next((at for at, _ in life.reruns if at > place), inf)
+        for at, record in life.started:
+            if place < at < again:
+                yield "it began after its cancel was acknowledged", [cancel, record]
+        for at, over in life.over:
+            if over.status != "CANCELLED" and at < again:
+                yield f"its cancel was acknowledged and it is {over.status}", [cancel, over]
 
 
 def run_unasked(life: Life) -> Iterator[Finding]:
@@ -105,7 +131,8 @@ def failed_too_soon(life: Life) -> Iterator[Finding]:
     for place, over in life.over:
         if over.status != "FAILED" or not life.sent or life.sent[0][1].retries is None:
             continue
-        failed = [record for at, record in life.finished if at < place and not record.result]
+        since = life.granted_before(place)  # it counts anew in each run
+        failed = [r for at, r in life.finished if since < at < place and not r.result]
         if len(failed) <= life.sent[0][1].retries:
             yield f"it is FAILED after {len(failed)} failures", [life.sent[0][1], *failed, over]
 
@@ -119,6 +146,7 @@ LIFE_RULES: dict[str, Callable[[Life], Iterator[Finding]]] = {
     "attempt_order": attempt_order,
     "finish_without_start": finish_without_start,
     "run_after_end": run_after_end,
+    "rerun_not_run": rerun_not_run,
     "run_after_cancel": run_after_cancel,
     "run_unasked": run_unasked,
     "failed_too_soon": failed_too_soon,
@@ -127,9 +155,3 @@ LIFE_RULES: dict[str, Callable[[Life], Iterator[Finding]]] = {
 
 def _completed(life: Life) -> list[Placed]:
     return [placed for placed in life.over if placed[1].status == "COMPLETED"]
-
-
-def _starts_after(life: Life, end: Placed, message: str) -> Iterator[Finding]:
-    for place, record in life.started:
-        if place > end[0]:
-            yield message, [end[1], record]

@@ -71,8 +71,8 @@ def _by_queue(lives: Mapping[str, Life]) -> dict[str, list[FirstStart]]:
     """First attempts of tasks that were ready when they were accepted, in the order of start."""
     queues: dict[str, list[FirstStart]] = defaultdict(list)
     for life in lives.values():
-        if not (life.sent and life.accepted and life.started):
-            continue
+        if not (life.sent and life.accepted and life.started) or life.reruns:
+            continue  # one that runs again has another place in line
         sent, accepted, started = life.sent[0][1], life.accepted[0][1], life.started[0][1]
         if started.attempt == 1 and not sent.delayed:
             queues[sent.queue].append(FirstStart(sent, accepted, started))

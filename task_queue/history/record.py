@@ -14,6 +14,8 @@ class Kind(StrEnum):
     FINISHED = "finished"  #: an attempt has come to its end; told by the task itself
     CANCEL_ACKNOWLEDGED = "cancel_acknowledged"  #: `status` is what the queue answered
     OVER = "over"  #: the queue said how the task ended
+    RERUN_SENT = "rerun_sent"  #: a client is about to ask that a task that is over runs again
+    RERUN_ACKNOWLEDGED = "rerun_acknowledged"  #: the queue said that it will
     PRUNED = "pruned"  #: retention deleted the task
     QUEUE_PAUSED = "queue_paused"  #: the queue said that it is
     QUEUE_RESUMED = "queue_resumed"  #: a client is about to ask for it

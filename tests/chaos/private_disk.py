@@ -33,13 +33,23 @@ class PrivateDisk:
         """No byte is left for so long. Returns what was done."""
         with closing(sqlite3.connect(self.database, timeout=5.0)) as connection:
             ((busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        filled = self.stay_full_for(seconds)
+        return f"{filled} bytes filled, log {'not emptied' if busy else 'emptied'}"
+
+    def stay_full_for(self, seconds: float, meanwhile: Callable[[], object] = bool) -> int:
+        """No byte is left for so long. Returns how many were taken at first.
+
+        Args:
+            meanwhile: called as soon as it is full.
+        """
         with self.full() as fill:
             filled = fill()
+            meanwhile()
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:  # what a checkpoint gave back is taken as well
                 fill()
                 time.sleep(0.02)
-        return f"{filled} bytes filled, log {'not emptied' if busy else 'emptied'}"
+        return filled
 
     @contextmanager
     def full(self) -> Iterator[Callable[[], int]]:

@@ -3,7 +3,6 @@
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,12 +16,15 @@ from cluster.chaos.campaign import Target, most_leases
 from cluster.chaos.plan import WIDE, Fault, FaultKind
 from cluster.chaos.victims import Victims
 from tests.chaos.kept_gcs import kept_tables, restarting_gcs
-from tests.chaos.private_disk import CannotMount, private_disk
+from tests.chaos.postgres_blows import postgres_blows
+from tests.chaos.private_disk import CannotMount, PrivateDisk, private_disk
 from tests.faults.own_cluster import ROOT, OwnCluster
 
 LEASE_SECONDS = 3.0
 _PLANTED_SITE = Path(__file__).parent / "planted_site"
 _WORKERS, _SLOTS = 2, 2
+#: A database that is new has 40 MB, and its log 16 MB for each file.
+_POSTGRES_BYTES = 256 * 1024 * 1024
 
 
 class _Place(Struct):
@@ -76,8 +78,8 @@ def staging(
         )
         target = Target(
             place.name, cluster.url, "default", LEASE_SECONDS, most_leases(_WORKERS * _SLOTS),
-            {kind: blow for kind, blow in blows.items() if wide or kind not in WIDE},
-            stack.enter_context(_kept_if_used()),
+            _WORKERS, {kind: blow for kind, blow in blows.items() if wide or kind not in WIDE},
+            Victims(cluster.record), stack.enter_context(_kept_if_used()),
         )  # fmt: skip
         yield Staging(cluster, target)
 
@@ -128,15 +130,13 @@ def _sqlite(stack: ExitStack, folder: Path) -> _Place:
 
 
 def _postgres(stack: ExitStack) -> _Place:
-    server = stack.enter_context(private_postgres())
-    one_at_a_time = threading.Lock()
-
-    def kill_and_start(fault: Fault) -> str:
-        with one_at_a_time:
-            server.kill()
-            time.sleep(fault.seconds)
-            server.start()
-        return "the server"
-
-    blows = {FaultKind.POSTGRES: kill_and_start}
-    return _Place(server.url, f"PostgreSQL {server.version}", blows, urlsplit(server.url).port)
+    disk: PrivateDisk | None = None
+    where = "on a tmpfs"
+    try:
+        disk = stack.enter_context(private_disk(_POSTGRES_BYTES))
+    except CannotMount as error:
+        where = f"(no small disk: {error})"
+    server = stack.enter_context(private_postgres(None if disk is None else disk.folder))
+    blows = postgres_blows(server, disk)
+    name = f"PostgreSQL {server.version} {where}"
+    return _Place(server.url, name, blows, urlsplit(server.url).port)

@@ -37,6 +37,17 @@ def _tasks(history: list[Record], kind: Kind) -> set[str]:
     return {record.task_id for record in history if record.kind is kind}
 
 
+def _open(records: list[Record]) -> set[str]:
+    """Tasks that have not ended, or not again since they were to run again."""
+    is_open: dict[str, bool] = {}
+    for record in records:
+        if record.kind in (Kind.ACCEPTED, Kind.RERUN_ACKNOWLEDGED):
+            is_open[record.task_id] = True
+        elif record.kind is Kind.OVER:
+            is_open[record.task_id] = False
+    return {task_id for task_id, waits in is_open.items() if waits}
+
+
 def test_what_was_accepted_began_and_was_told_to_be_over(tmp_path: Path) -> None:
     load = _run(InMemoryQueue(inline=True).async_client(), tmp_path)
     history = _history(load, tmp_path)
@@ -56,10 +67,55 @@ def test_what_nobody_runs_is_lost_and_the_schedule_is_not_closed(tmp_path: Path)
     load = _run(InMemoryQueue().async_client(), tmp_path, close_seconds=2.0)
     violations = check_history(_history(load, tmp_path), _NO_ORDER)
     assert not load.closed
-    waiting = _tasks(load.records, Kind.ACCEPTED) - _tasks(load.records, Kind.OVER)
-    assert load.answers["tasks not over in time"] == len(waiting) > 0
+    assert load.answers["tasks not over in time"] == len(_open(load.records)) > 0
     assert load.answers["submits not answered in time"] == 0
     assert {violation.rule for violation in violations} == {"lost"}
+
+
+@pytest.fixture
+def many_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.chaos.load._DEAD", 0.5)
+
+
+@pytest.mark.usefixtures("many_fail")
+def test_some_of_what_failed_is_run_again_once(tmp_path: Path) -> None:
+    load = _run(InMemoryQueue(inline=True).async_client(), tmp_path)
+    history = _history(load, tmp_path)
+    asked = [record.task_id for record in load.records if record.kind is Kind.RERUN_SENT]
+    ends = {record.task_id: record.status for record in load.records if record.kind is Kind.OVER}
+    assert load.closed and check_history(history, _NO_ORDER) == []
+    assert len(asked) == len(set(asked)) > 0
+    assert set(asked) == _tasks(load.records, Kind.RERUN_ACKNOWLEDGED)
+    # Those that fail at each run have failed twice, and began twice.
+    failed = [task_id for task_id in asked if ends[task_id] == "FAILED"]
+    starts = [record.task_id for record in history if record.kind is Kind.STARTED]
+    assert failed and all(starts.count(task_id) == 2 for task_id in failed)
+
+
+class _Mute:
+    """A client whose retries are carried out, and whose answers to them are lost."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def retry(self, task_id: str) -> Any:
+        await self._client.retry(task_id)
+        raise QueueUnreachable("cut off")
+
+    async def dlq_replay(self, filter: Any) -> Any:
+        raise StoreUnavailable(503, "the store is away")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.mark.usefixtures("many_fail")
+def test_whether_it_ran_again_is_open_if_the_answer_was_lost(tmp_path: Path) -> None:
+    client: Any = _Mute(InMemoryQueue(inline=True).async_client())
+    load = _run(client, tmp_path)
+    assert load.closed and load.answers["rerun: unreachable"] > 0 < load.answers["rerun: 503"]
+    assert not _tasks(load.records, Kind.RERUN_ACKNOWLEDGED)
+    assert check_history(_history(load, tmp_path), _NO_ORDER) == []
 
 
 class _Troubled:

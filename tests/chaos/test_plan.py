@@ -1,6 +1,6 @@
 """A seed is a plan: always the same one, of what may be hit and of nothing else."""
 
-from cluster.chaos.plan import WIDE, FaultKind, Plan, plan_of
+from cluster.chaos.plan import PAUSES, WIDE, FaultKind, Plan, plan_of
 
 _LEASE_SECONDS = 3.0
 _LOAD_SECONDS = 5.0
@@ -51,7 +51,7 @@ def test_faults_come_in_order_under_load_and_pauses_outlast_a_lease() -> None:
         assert times == sorted(times)
         assert all(0.0 < at < _LOAD_SECONDS for at in times)
         for fault in plan.faults:
-            if fault.kind in (FaultKind.WORKER_PAUSE, FaultKind.SCHEDULER_PAUSE):
+            if fault.kind in PAUSES:
                 assert fault.seconds > _LEASE_SECONDS
             if fault.kind in (FaultKind.WORKER, FaultKind.CLIENTS):
                 assert fault.seconds == 0.0

@@ -13,6 +13,7 @@ _GOOD = ScheduleReport(
     counts={"accepted": 10, "started": 12, "finished": 11}, ends={"COMPLETED": 9, "CANCELLED": 1},
     answers={"submit: 503": 3}, violations=[], closed=True,
 )  # fmt: skip
+_TRACES = ["supervisor: there is no such process"]
 _BROKEN = Violation("lost", "a", "it was accepted and never ended", [])
 
 
@@ -38,10 +39,11 @@ def test_a_campaign_sums_up_what_hit_and_what_missed() -> None:
 
 def test_a_broken_promise_a_late_one_or_an_open_end_is_a_failure() -> None:
     broken = replace(_GOOD, violations=[_BROKEN])
-    still_open = replace(_GOOD, closed=False)
+    still_open = replace(_GOOD, closed=False, traces=_TRACES)
     late = replace(_report(_GOOD), late_violations=[_BROKEN])
     assert _report(broken).broken and _report(_GOOD, still_open).broken and late.broken
     assert "[7]" in _report(still_open).summary() and "NOT CLOSED" in str(still_open)
+    assert _TRACES[0] in str(still_open)
     assert str(_BROKEN) in str(broken) and str(_BROKEN) in late.summary()
 
 

@@ -74,6 +74,25 @@ def _timed(
     return [sent, accepted, started, finished, Record(over.at, Kind.OVER, "a", status=status)]
 
 
+def _failed() -> History:
+    """A task that may fail once, and did; told at 4."""
+    return _timed(retries=0, status="FAILED", failures=1)
+
+
+def _rerun(at: float, *, answered: bool = True) -> History:
+    sent, granted = Record(at, Kind.RERUN_SENT, "a"), Record(at + 1, Kind.RERUN_ACKNOWLEDGED, "a")
+    return [sent, granted] if answered else [sent]
+
+
+def _ran(at: float, status: str) -> History:
+    """The second attempt, to its end."""
+    result = "a:2" if status == "COMPLETED" else ""
+    return [
+        _again(at, 2), Record(at + 1, Kind.FINISHED, "a", 2, "w2", result=result),
+        Record(at + 2, Kind.OVER, "a", status=status, result=result),
+    ]  # fmt: skip
+
+
 def _paused(at: float) -> History:
     return [Record(at, Kind.QUEUE_PAUSED, queue="q")]
 
@@ -98,6 +117,7 @@ _PLANTED: dict[str, Callable[[], History]] = {
     "attempt_order": lambda: [*_life("a", 0), _again(2.5, 1)],
     "finish_without_start": lambda: [r for r in _life("a", 0) if r.kind is not Kind.STARTED],
     "run_after_end": lambda: [*_life("a", 0), _again(9, 2)],
+    "rerun_not_run": lambda: [*_failed(), *_rerun(9), Record(11, Kind.OVER, "a", status="FAILED")],
     "run_after_cancel": lambda: [
         *_life("a", 0), Record(1.5, Kind.CANCEL_ACKNOWLEDGED, "a", status="CANCELLED"),
     ],
@@ -168,3 +188,49 @@ def test_a_cancel_binds_if_the_task_waited(status: str, broken: bool) -> None:
     """Of a task that runs, the worker is told, and the task may end before that is heard."""
     cancel = Record(1.5, Kind.CANCEL_ACKNOWLEDGED, "a", status=status)
     assert ("run_after_cancel" in _rules([*_life("a", 0), cancel])) is broken
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
+def test_what_is_run_again_by_hand_may_have_another_end(status: str, answered: bool) -> None:
+    assert _rules([*_failed(), *_rerun(9, answered=answered), *_ran(11, status)]) == set()
+
+
+def test_a_rerun_that_was_not_answered_may_not_have_been_carried_out() -> None:
+    told_again = Record(11, Kind.OVER, "a", status="FAILED")
+    assert _rules([*_failed(), *_rerun(9, answered=False), told_again]) == set()
+    late = [*_failed(), *_rerun(9, answered=False), told_again, *_ran(12, "COMPLETED")]
+    assert _rules(late) == set()
+
+
+def test_one_rerun_makes_one_more_run() -> None:
+    again = [*_failed(), *_rerun(9), *_ran(11, "FAILED")]
+    assert "run_after_end" in _rules([*again, _again(14, 3)])
+    assert "run_after_end" in _rules([*_failed(), _again(8, 2), *_rerun(9)])
+    third = Record(14, Kind.OVER, "a", status="CANCELLED")
+    assert "ended_twice" in _rules([*_failed(), *_rerun(9), *_ran(11, "COMPLETED"), third])
+
+
+def test_what_is_to_run_again_has_to_end_again() -> None:
+    assert _rules([*_failed(), *_rerun(9)]) == {"lost"}
+
+
+def test_failures_are_counted_anew_in_each_run() -> None:
+    """One that lost its worker in its second run has not failed there."""
+    end = Record(13, Kind.OVER, "a", status="FAILED")
+    assert "failed_too_soon" in _rules([*_failed(), *_rerun(9), _again(11, 2), end])
+
+
+def test_a_cancel_binds_until_the_task_is_run_again() -> None:
+    cancelled = [
+        *_life("a", 0)[:2], Record(2, Kind.CANCEL_ACKNOWLEDGED, "a", status="CANCELLED"),
+        Record(3, Kind.OVER, "a", status="CANCELLED"),
+    ]  # fmt: skip
+    assert _rules([*cancelled, *_rerun(4), *_ran(6, "COMPLETED")]) == set()
+    early = [*cancelled, _again(3.5, 1), *_rerun(4), *_ran(6, "COMPLETED")]
+    assert "run_after_cancel" in _rules(early)
+    once_more = [
+        *_rerun(4), Record(6, Kind.CANCEL_ACKNOWLEDGED, "a", status="CANCELLED"),
+        Record(7, Kind.OVER, "a", status="CANCELLED"),
+    ]  # fmt: skip
+    assert _rules([*cancelled, *once_more]) == set()

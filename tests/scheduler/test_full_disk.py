@@ -17,13 +17,13 @@ from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.store import open_store
 from task_queue.testing import task_spec
+from tests.chaos.postgres_blows import use_up_log
 from tests.chaos.private_disk import CannotMount, PrivateDisk, private_disk
 
 #: A database that is new has 40 MB, and its log 16 MB for each file.
 _DISK_BYTES = 128 * 1024 * 1024
 _LONG_BYTES = 500_000
 _MOST_LONG = 20
-_MOST_LOG_FILES = 20
 _DEADLINE_SECONDS = 60.0
 
 
@@ -61,7 +61,8 @@ async def _full(disk: PrivateDisk, server: PrivatePostgres, *, uses_up_log: bool
         refused: list[TaskSpec] = []
         with disk.full() as fill:
             if uses_up_log:
-                _use_up_log(server.url)
+                with pytest.raises(psycopg.OperationalError):
+                    use_up_log(server.url)
             for _ in range(_MOST_LONG):
                 fill()
                 spec = _long()
@@ -87,14 +88,6 @@ async def _full(disk: PrivateDisk, server: PrivatePostgres, *, uses_up_log: bool
         assert [task.status for task in found.values()] == [Status.COMPLETED] * len(accepted)
         assert {task.attempt for task in found.values()} == {1}
         reader.close()
-
-
-def _use_up_log(url: str) -> None:
-    """Begin one file of the log after the other, until the server can make no more and crashes."""
-    with pytest.raises(psycopg.OperationalError), psycopg.connect(url, autocommit=True) as own:
-        for _ in range(_MOST_LOG_FILES):
-            own.execute("SELECT pg_logical_emit_message(true, 'test', 'one more')")
-            own.execute("SELECT pg_switch_wal()")
 
 
 def _long() -> TaskSpec:
