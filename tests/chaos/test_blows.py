@@ -13,7 +13,7 @@ import pytest
 
 from cluster.chaos.blows import Blow, process_blows
 from cluster.chaos.connections import CannotCut, cut_connections
-from cluster.chaos.plan import Fault, FaultKind
+from cluster.chaos.plan import PAUSES, Fault, FaultKind
 from cluster.chaos.victims import Victims
 from cluster.local_ray import CLUSTER_ID
 from cluster.record import HeadRecord
@@ -82,11 +82,14 @@ def test_a_pause_stops_for_its_time_and_lets_go_on(
     assert not _ended(scheduler)
 
 
+@pytest.mark.parametrize(
+    "kind", [FaultKind.REPLICA, *(kind for kind in PAUSES if kind is not FaultKind.POSTGRES_PAUSE)]
+)
 def test_what_is_not_there_is_not_hit(
-    blows: dict[FaultKind, Blow], monkeypatch: pytest.MonkeyPatch
+    blows: dict[FaultKind, Blow], monkeypatch: pytest.MonkeyPatch, kind: FaultKind
 ) -> None:
-    monkeypatch.setattr("cluster.chaos.blows._VICTIM_SECONDS", 0.1)
-    assert blows[FaultKind.REPLICA](Fault(0.0, FaultKind.REPLICA, 0, 0.0)) == ""
+    monkeypatch.setattr("cluster.chaos.blows._VICTIM_SECONDS", 0.0)
+    assert blows[kind](Fault(0.0, kind, 0, 60.0)) == ""
 
 
 def test_a_raylet_goes_with_all_below_it_and_is_brought_back(

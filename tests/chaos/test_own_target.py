@@ -29,7 +29,9 @@ def test_without_naming_what_to_kill_nothing_runs(config: Path) -> None:
     assert "--kill" in result.output
 
 
-@pytest.mark.parametrize("text", ["", "all", "worker,everything", "postgres", "disk"])
+@pytest.mark.parametrize(
+    "text", ["", "all", "worker,everything", "postgres", "postgres-pause", "disk"]
+)
 def test_an_unknown_kind_is_refused_with_those_that_there_are(text: str) -> None:
     with pytest.raises(ChaosError, match=r"out of: executor, worker, .*gcs$"):
         kinds_of(text)
