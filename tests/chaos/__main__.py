@@ -31,12 +31,19 @@ def main() -> int:
         help="Ray's GCS keeps its tables: it is killed and started again with them",
     )  # fmt: skip
     parser.add_argument(
+        "--real-disk", action="store_true",
+        help="the store is where temporary files are: it waits for the disk, which is never full",
+    )  # fmt: skip
+    parser.add_argument(
         "--only", type=_kinds, default=list(FaultKind), help="kinds of faults: raylet,gcs"
     )
     parser.add_argument("--planted", choices=list(PLANTED), default="", help="a bug to be found")
     wanted = parser.parse_args()
     wide = not (wanted.planted or wanted.keep_gcs)
-    with staging(wanted.store, wide, wanted.keep_gcs, wanted.planted) as made:
+    with staging(
+        wanted.store, wide=wide, keep_gcs=wanted.keep_gcs, planted=wanted.planted,
+        real_disk=wanted.real_disk,
+    ) as made:  # fmt: skip
         blows = {k: blow for k, blow in made.target.blows.items() if k in wanted.only}
         target = replace(made.target, blows=blows)
         campaign = Campaign(target, wanted.seconds, lambda line: print(line, flush=True))

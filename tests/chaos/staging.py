@@ -23,6 +23,7 @@ from tests.faults.own_cluster import ROOT, OwnCluster
 LEASE_SECONDS = 3.0
 _PLANTED_SITE = Path(__file__).parent / "planted_site"
 _WORKERS, _SLOTS = 2, 2
+_SQLITE_BYTES = 256 * 1024 * 1024
 #: A database that is new has 40 MB, and its log 16 MB for each file.
 _POSTGRES_BYTES = 256 * 1024 * 1024
 
@@ -45,7 +46,12 @@ class Staging(Struct, frozen=True):
 
 @contextmanager
 def staging(
-    store: str, wide: bool = False, keep_gcs: bool = False, planted: str = ""
+    store: str,
+    *,
+    wide: bool = False,
+    keep_gcs: bool = False,
+    planted: str = "",
+    real_disk: bool = False,
 ) -> Iterator[Staging]:
     """A running queue on "sqlite" or "postgres".
 
@@ -53,13 +59,16 @@ def staging(
         wide: Ray itself may be taken down as well.
         keep_gcs: Ray's GCS keeps its tables, and may be killed and started again with them.
         planted: a bug of tests/simulation/planted.py that the queue's actors have.
+        real_disk: the store is not on a small disk of its own, on which a commit costs nothing.
 
     Raises:
         FileNotFoundError: PostgreSQL is not installed.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tq-chaos-")))
-        place = _postgres(stack) if store == "postgres" else _sqlite(stack, folder)
+        disk, where = (None, "on the real disk") if real_disk else _small_disk(stack, store)
+        place = _postgres(stack, disk) if store == "postgres" else _sqlite(folder, disk)
+        place.name += f" {where}"
         cluster = OwnCluster(
             folder, store={"url": place.url}, pools={"default": _pool()},
             # A window so small that a crowd of tasks is paged out.
@@ -115,28 +124,28 @@ def _up(cluster: OwnCluster) -> Callable[[], None]:
     return up
 
 
-def _sqlite(stack: ExitStack, folder: Path) -> _Place:
+def _small_disk(stack: ExitStack, store: str) -> tuple[PrivateDisk | None, str]:
+    """A disk that can be full, if this machine lets us have one, and what is to be said of it."""
+    size = _POSTGRES_BYTES if store == "postgres" else _SQLITE_BYTES
     try:
-        disk = stack.enter_context(private_disk())
+        return stack.enter_context(private_disk(size)), "on a tmpfs"
     except CannotMount as error:
-        return _Place(f"sqlite:///{folder}/queue.db", f"SQLite (no small disk: {error})")
+        return None, f"(no small disk: {error})"
+
+
+def _sqlite(folder: Path, disk: PrivateDisk | None) -> _Place:
+    if disk is None:
+        return _Place(f"sqlite:///{folder}/queue.db", "SQLite")
     one_at_a_time = threading.Lock()
 
     def fill(fault: Fault) -> str:
         with one_at_a_time:
             return disk.fill_for(fault.seconds)
 
-    return _Place(f"sqlite:///{disk.database}", "SQLite on a tmpfs", {FaultKind.DISK: fill})
+    return _Place(f"sqlite:///{disk.database}", "SQLite", {FaultKind.DISK: fill})
 
 
-def _postgres(stack: ExitStack) -> _Place:
-    disk: PrivateDisk | None = None
-    where = "on a tmpfs"
-    try:
-        disk = stack.enter_context(private_disk(_POSTGRES_BYTES))
-    except CannotMount as error:
-        where = f"(no small disk: {error})"
+def _postgres(stack: ExitStack, disk: PrivateDisk | None) -> _Place:
     server = stack.enter_context(private_postgres(None if disk is None else disk.folder))
     blows = postgres_blows(server, disk)
-    name = f"PostgreSQL {server.version} {where}"
-    return _Place(server.url, name, blows, urlsplit(server.url).port)
+    return _Place(server.url, f"PostgreSQL {server.version}", blows, urlsplit(server.url).port)
