@@ -1,11 +1,11 @@
 """What do metrics, logs and traces cost of the throughput, and of the processor?
 
-    python -m benchmarks.bench_instrumentation [--short]
+    python -m benchmarks.bench_instrumentation [--short] [--control]
 
-Two clusters side by side, each as in bench_end_to_end: one as `on` (JSON log lines at INFO, tracing
-of 0.1 of the requests to a receiver on this machine, a scrape of /metrics in each block), one as
-`off` (log lines at ERROR and none of tasks, no tracing, no scrape). Latencies are counted in both:
-nothing turns that off.
+Pairs of clusters, side by side, each as in bench_end_to_end: one as `on` (JSON log lines at INFO,
+tracing of 0.1 of the requests to a receiver on this machine, a scrape of /metrics in each block),
+one as `off` (log lines at ERROR and none of tasks, no tracing, no scrape). Latencies are counted in
+both: nothing turns that off.
 
 No-op tasks through the Python client, to one and then the other; only one works at a time. What
 else the machine does comes and goes in seconds, so the runs are short and stand in blocks of
@@ -13,32 +13,42 @@ four, on off off on, the next block the other way round: a steady drift falls on
 block is compared with nothing but itself. `on / off` is the median over the blocks of their
 ratios. (With the machine's own swings, the ratio of the medians over all runs would spread by a
 third more.) The second figure depends less on who else has the processor: CPU microseconds per
-task, of all processes of a cluster and the client, by /proc. The 95 % intervals are bootstrapped:
-blocks are drawn again 2,000 times.
+task, of all processes of a cluster and the client, by /proc.
+
+Two clusters differ also if both are off: one of them was started first, and what a process is like
+for its whole life falls otherwise each time. No number of blocks averages that out, so there are
+several pairs, and each is started the other way round than the one before. The 95 % intervals are
+bootstrapped: 2,000 times pairs are drawn again, and of each its blocks.
+
+`--control` switches all of it off in both. What then differs from 1 is not the price of anything.
 
 Of log lines and spans there are so many a second at most, and each run begins a new second: with
 runs of about a second their cost counts up to twice what it is in steady traffic.
 """
 
+import argparse
 import random
+import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
+from typing import Any
 
 import httpx
 from msgspec import Struct
 
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Run, Throughput, microseconds_per_task
 from task_queue.client.client import Client
 
 _NOOP = "task_queue.noop"
 _TASKS = 25_000
-_BLOCKS, _BLOCKS_SHORT = 20, 6
+_PAIRS, _PAIRS_SHORT = 4, 2
+_BLOCKS, _BLOCKS_SHORT = 5, 3  #: of each pair
 _SAMPLE_RATE = 0.1
 _OFF = {"logging": {"level": "ERROR", "task_lines_per_second": 0}}
 _SEED, _DRAWS = 1, 2_000
@@ -86,6 +96,24 @@ def spans_exported(on: Side) -> float:
     return next(float(ln.removeprefix(start)) for ln in lines if ln.startswith(start))
 
 
+@contextmanager
+def running_pair(
+    on: Mapping[str, Any], off: Mapping[str, Any], on_first: bool
+) -> Iterator[tuple[Side, Side]]:
+    """A cluster with the sections `on` and one with `off`, started in the order that is wished."""
+    with (
+        running_cluster(sections=on if on_first else off) as first,
+        running_cluster(sections=off if on_first else on) as second,
+        Client(first.url) as to_first,
+        Client(second.url) as to_second,
+    ):
+        one, other = (
+            Side(first, Throughput(first, to_first)),
+            Side(second, Throughput(second, to_second)),
+        )
+        yield (one, other) if on_first else (other, one)
+
+
 def run_blocks(on: Side, off: Side, count: int) -> list[Block]:
     """Blocks of runs, after one of each that does not count."""
     for side in (on, off):
@@ -113,22 +141,27 @@ def cpu_ratio(block: Block) -> float:
     return on / off
 
 
-def interval(ratios: Sequence[float]) -> tuple[float, float]:
-    """Bounds between which the median is with 95 %."""
+def interval(pairs: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Bounds between which the median of all ratios is with 95 %; each sequence is of one pair."""
     chance = random.Random(_SEED)
-    drawn = [statistics.median(chance.choices(ratios, k=len(ratios))) for _ in range(_DRAWS)]
+    drawn = []
+    for _ in range(_DRAWS):
+        drawn_pairs = chance.choices(pairs, k=len(pairs))
+        ratios = [ratio for pair in drawn_pairs for ratio in chance.choices(pair, k=len(pair))]
+        drawn.append(statistics.median(ratios))
     cuts = statistics.quantiles(drawn, n=40, method="inclusive")
     return cuts[0], cuts[-1]
 
 
-def figures_of(blocks: Sequence[Block]) -> dict[str, float]:
+def figures_of(pairs: Sequence[Sequence[Block]]) -> dict[str, float]:
     """Both ratios with their intervals, and what they are made of."""
     figures: dict[str, float] = {}
     for name, ratio in (("on / off", rate_ratio), ("CPU per task, on / off", cpu_ratio)):
-        ratios = [ratio(block) for block in blocks]
+        ratios = [[ratio(block) for block in blocks] for blocks in pairs]
         low, high = interval(ratios)
-        middle = statistics.median(ratios)
+        middle = statistics.median(chain.from_iterable(ratios))
         figures |= {name: middle, f"{name}, 95 % from": low, f"{name}, 95 % to": high}
+    blocks = [block for pair in pairs for block in pair]
     on, off = [r for b in blocks for r in b.on], [r for b in blocks for r in b.off]
     for name, runs in (("on", on), ("off", off)):
         rates = [run.done_per_second for run in runs]
@@ -147,21 +180,34 @@ def _seconds(runs: Sequence[Run]) -> float:
     return sum(run.tasks / run.done_per_second for run in runs)
 
 
+def arguments() -> argparse.Namespace:
+    """What was asked for. From now on SIGTERM ends the benchmark in order, as in `short_flag`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--short", action="store_true", help="fewer pairs and blocks")
+    parser.add_argument("--control", action="store_true", help="all of it off in both")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    return parser.parse_args()
+
+
 def main() -> None:
-    short = short_flag(__doc__)
+    asked = arguments()
+    pairs, spans = [], 0.0
     with span_sink() as endpoint:
         tracing = {"enabled": True, "endpoint": endpoint, "sample_rate": _SAMPLE_RATE}
-        with (
-            running_cluster(sections={"tracing": tracing}) as of_on,
-            running_cluster(sections=_OFF) as of_off,
-            Client(of_on.url) as to_on,
-            Client(of_off.url) as to_off,
-        ):
-            on = Side(of_on, Throughput(of_on, to_on))
-            off = Side(of_off, Throughput(of_off, to_off))
-            figures = figures_of(run_blocks(on, off, _BLOCKS_SHORT if short else _BLOCKS))
-            figures["on: spans exported"] = spans_exported(on)
-    report("bench_instrumentation", figures, _SEED)
+        sections = _OFF if asked.control else {"tracing": tracing}
+        for number in range(_PAIRS_SHORT if asked.short else _PAIRS):
+            with running_pair(sections, _OFF, on_first=number % 2 == 0) as (on, off):
+                pairs.append(run_blocks(on, off, _BLOCKS_SHORT if asked.short else _BLOCKS))
+                spans += spans_exported(on)
+    figures = figures_of(pairs)
+    figures["on: spans exported"] = spans
+    report(
+        "bench_instrumentation_control" if asked.control else "bench_instrumentation",
+        figures,
+        _SEED,
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ _PATH = "/v1/traces"
 #: Some 10 MB of spans.
 _MOST_WAITING = 4_096
 _BATCH_SPANS = 512
-_PAUSE_MILLISECONDS = 500
+#: A batch costs as much as to encode dozens of spans, however few it has.
+_PAUSE_MILLISECONDS = 1_000
 #: For one batch, further tries included; and so about the longest that `close` takes.
 _EXPORT_SECONDS = 3.0
 
