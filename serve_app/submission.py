@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from serve_app.catalogue_source import CatalogueSource
 from serve_app.complaint import MOST_COMPLAINTS, Complaint, problem_of
@@ -107,13 +108,18 @@ class Submission:
         now = self._clock.now()
         task_ids = new_task_ids(now, len(requests))
         complaints: list[Complaint] = []
+        good: SubmitRequest | None = None  #: the last one that had no fault
         for position, (request, task_id) in enumerate(zip(requests, task_ids, strict=True), begin):
+            if good is not None and request == good:  # most of a batch are the same once more
+                specs.append(replace(specs[-1], id=task_id))
+                continue
             if isinstance(request, SubmitRequest):
                 name, queue = request.name, request.queue
                 place = known(name, queue) or await find(name, queue)
                 made = self._made(request, place, task_id, origin, now)
                 if isinstance(made, TaskSpec):
                     specs.append(made)
+                    good = request
                     continue
                 complaints += [complaint.under(f"tasks[{position}]") for complaint in made]
             else:

@@ -26,6 +26,26 @@ class TestBatch:
         found = world.store.find(answer.json()["task_ids"])
         assert [task.spec.priority for task in found.values()] == list(range(10))
 
+    async def test_equal_tasks_are_tasks_of_their_own(self, world: World) -> None:
+        alike = {**GOOD, "priority": 7, "tags": ["a"], "delay_seconds": 5, "max_retries": 2}
+        tasks = [GOOD, alike, alike, alike, {**alike, "args": ["other"]}, GOOD]
+        answer = await world.http.post(BATCH, json={"tasks": tasks})
+        ids = answer.json()["task_ids"]
+        assert len(set(ids)) == len(tasks)
+        stored = [task.spec for i in ids if (task := world.store.get(i)) is not None]
+        first, second, third, fourth, other, _ = stored
+        second.id = third.id = fourth.id = other.id
+        assert second == third == fourth != other
+        assert second.arguments == first.arguments != other.arguments
+        assert (second.priority, second.tags, second.max_retries) == (7, ("a",), 2)
+
+    async def test_each_of_equal_faults_has_its_place(self, world: World) -> None:
+        bad = {**GOOD, "queue": "gpu"}
+        answer = await world.http.post(BATCH, json={"tasks": [GOOD, *[bad] * 3, GOOD, bad]})
+        problem(answer, 422)
+        places = [error.partition(".")[0] for error in answer.json()["errors"]]
+        assert places == [f"tasks[{place}]" for place in (1, 2, 3, 5)]
+
     async def test_a_known_key_gives_the_older_id(self, world: World) -> None:
         first = await world.submit(idempotency_key="k")
         tasks = [GOOD, {**GOOD, "idempotency_key": "k"}]
