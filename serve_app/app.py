@@ -6,11 +6,13 @@ With a SQLite store the replicas run on the head node, where the file is; with P
 
 import gc
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 from ray import serve
 from ray.serve import Application
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.handles import SchedulerHandle
 from monitoring.logs import configure_logs
@@ -55,7 +57,21 @@ class HttpApi:
         # collector run; without this it would look through all of Ray and FastAPI, again and again.
         gc.collect()
         gc.freeze()
-        return api
+        return _Unrouted(api)
+
+
+class _Unrouted:
+    """The API as an application without routes.
+
+    Serve looks through the routes for each request, one by one, to name it in metrics of its own.
+    Nobody reads those: ours are in /metrics.
+    """
+
+    def __init__(self, api: ASGIApp) -> None:
+        self._api = api
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._api(scope, receive, send)
 
 
 def build_app(settings: Settings) -> Application:
