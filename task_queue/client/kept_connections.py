@@ -47,7 +47,13 @@ class KeptConnections:
         self._host = url.raw_host.decode("ascii")
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self._tls = httpx.create_ssl_context() if url.scheme == "https" else None
-        own = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+        own = {
+            "Host": url.netloc.decode("ascii"),
+            "Accept-Encoding": "identity",
+            # Ray Serve need not watch whether the caller goes away: what it asked for is short, or
+            # waits for 30 s at most. That saves the server two tasks of its event loop.
+            "X-Request-Disconnect-Disabled": "?1",
+        }
         self._headers = {**own, **address.headers()}
         #: Those that no request uses, with when the last one ended; the newest at the right.
         self._idle: deque[tuple[float, socket.socket]] = deque()

@@ -48,6 +48,7 @@ def test_a_request_says_all_that_it_must() -> None:
         f"Host: 127.0.0.1:{server.port}".encode(), b"Accept: application/json",
         b"Authorization: Bearer secret", b"Content-Type: application/json", b"Content-Length: 12",
         b"Accept-Encoding: identity", b"User-Agent: ray-task-queue-client",
+        b"X-Request-Disconnect-Disabled: ?1",
     } <= set(lines)  # fmt: skip
     second = server.requests[1].split(b"\r\n")
     assert second[0] in (b"POST /p?q=a%20b%26c HTTP/1.1", b"POST /p?q=a+b%26c HTTP/1.1")
