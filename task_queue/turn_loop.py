@@ -47,7 +47,7 @@ class TurnWatcher(Protocol):
         """A machine was built from the store; what was known of an earlier one is void."""
 
     def saved(self, fx: Effects, machine: QueueMachine, now: float) -> None:
-        """A turn is durable, and its callers are answered."""
+        """A turn is durable, and its callers are about to be answered."""
 
     def lost(self, error: SchedulerUnavailable) -> None:
         """There is no machine now: whoever waits for later turns waits in vain."""
@@ -313,10 +313,10 @@ class TurnLoop:
             began = max(turn.began, self._saved_at)
             self._saved_at = self._clock.monotonic()
             self.stats.note_commit(fx.changes, self._saved_at - began)
+        self._watcher.saved(fx, machine, turn.now)  # first of all, workers have what to do
         for (_, future), answer in zip(turn.calls, fx.answers[turn.pages :], strict=True):
             if not future.done():  # its caller may have gone away
                 future.set_result(answer)
-        self._watcher.saved(fx, machine, turn.now)
         self._untold.append((fx, turn.now))
         if len(self._untold) == 1:
             self._tell_turns_later(_LAPS_OF_ANSWERS)
