@@ -6,7 +6,6 @@ With a SQLite store the replicas run on the head node, where the file is; with P
 
 import gc
 import sys
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,8 @@ class _Unrouted:
     def __init__(self, api: ASGIApp) -> None:
         self._api = api
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        return self._api(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._api(scope, receive, send)
 
 
 def build_app(settings: Settings) -> Application:
