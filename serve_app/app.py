@@ -11,13 +11,13 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.handles import SchedulerHandle
 from monitoring.logs import configure_logs
 from monitoring.spans import Spans
 from serve_app.api import build_api
 from serve_app.redis_probe import RedisProbe
+from serve_app.unrouted import Unrouted
 from task_queue import __version__
 from task_queue.clock import SystemClock
 from task_queue.settings import Settings, load_settings, settings_from_json, settings_to_json
@@ -56,21 +56,7 @@ class HttpApi:
         # collector run; without this it would look through all of Ray and FastAPI, again and again.
         gc.collect()
         gc.freeze()
-        return _Unrouted(api)
-
-
-class _Unrouted:
-    """The API as an application without routes.
-
-    Serve looks through the routes for each request, one by one, to name it in metrics of its own.
-    Nobody reads those: ours are in /metrics.
-    """
-
-    def __init__(self, api: ASGIApp) -> None:
-        self._api = api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._api(scope, receive, send)
+        return Unrouted(api)
 
 
 def build_app(settings: Settings) -> Application:
