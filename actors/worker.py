@@ -7,7 +7,7 @@ this loop from answering.
 """
 
 import asyncio
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -82,7 +82,8 @@ class Worker:
         self._seq = 0
         self._open: dict[int, OpenPull] = {}
         self._pulled_at = clock.monotonic()
-        self._news = asyncio.Event()
+        self._news = False  #: there is something to report, or room
+        self._woken = asyncio.Event()  #: there is something to do
         self._closing = False
         self._start_error = ""
         self._lease_seconds = 0.0
@@ -91,7 +92,10 @@ class Worker:
 
     def on_change(self) -> None:
         """The executors have something to report, or room."""
-        self._news.set()
+        # Once is enough; and while no further pull may be opened, an answer wakes the loop.
+        if not self._news and len(self._open) < _MOST_PULLS:
+            self._woken.set()
+        self._news = True
 
     async def run(self) -> str:
         """Work until drained, dismissed or shut down. Returns which.
@@ -114,36 +118,33 @@ class Worker:
         self._closing = True
         self._executors.release_unstarted()
         await self._executors.stop(grace_seconds)
-        self._news.set()
+        self._news = True
+        self._woken.set()
         await self._over.wait()
 
     # ---- pulling ---------------------------------------------------------------------------
 
     async def _pull_until_dismissed(self) -> str:
-        news: asyncio.Task[bool] | None = None
         while True:
             wait = self._company_seconds()
             if not wait and self._pull_is_due():
-                self._news.clear()
+                self._news = False
                 self._open_pull()
-            if news is None or news.done():
-                news = asyncio.ensure_future(self._news.wait())
-            watched: set[asyncio.Future[Any]] = {p.answer for p in self._open.values()}
-            if len(self._open) < _MOST_PULLS and not self._news.is_set():
-                watched.add(news)
-            if watched:
-                pause = wait if self._pull_is_due() else None
-                await asyncio.wait(
-                    watched, timeout=pause or None, return_when=asyncio.FIRST_COMPLETED
-                )
-            else:
-                await asyncio.sleep(wait)
+            await self._pause(wait if self._pull_is_due() else 0.0)
             order = await self._take_answers()
             if self._closing and not self._executors.holding() and not self._unreported():
                 order = "end"
             if order in ("end", "gone"):
-                news.cancel()
                 return await self._leave(order)
+
+    async def _pause(self, seconds: float) -> None:
+        """Until there is something to do, or the time is up, if there is one."""
+        try:
+            async with asyncio.timeout(seconds or None):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        self._woken.clear()
 
     def _pull_is_due(self) -> bool:
         return not self._open or (self._has_news() and len(self._open) < _MOST_PULLS)
@@ -167,6 +168,7 @@ class Worker:
             self._executors.take_progress(),
         )
         answer = asyncio.ensure_future(self._pull(event))
+        answer.add_done_callback(lambda _answer: self._woken.set())
         self._open[self._seq] = OpenPull(event, answer, self._pulled_at)
 
     async def _pull(self, event: WorkerPulled) -> Grant:
@@ -215,10 +217,10 @@ class Worker:
     def _has_news(self) -> bool:
         """Whether another pull is due. One that only waits keeps its reports' answer back; a worker
         that is closing sends an empty one after it, which brings that answer at once."""
-        return self._news.is_set() or (self._closing and self._unreported())
+        return self._news or (self._closing and self._unreported())
 
     def _unreported(self) -> bool:
-        return self._news.is_set() or any(pull.event.reports for pull in self._open.values())
+        return self._news or any(pull.event.reports for pull in self._open.values())
 
     def _note_start_error(self) -> None:
         """A worker whose executors cannot start takes no work: say why, once for each reason."""

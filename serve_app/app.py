@@ -17,6 +17,7 @@ from monitoring.logs import configure_logs
 from monitoring.spans import Spans
 from serve_app.api import build_api
 from serve_app.redis_probe import RedisProbe
+from serve_app.unrouted import Unrouted
 from task_queue import __version__
 from task_queue.clock import SystemClock
 from task_queue.settings import Settings, load_settings, settings_from_json, settings_to_json
@@ -55,7 +56,7 @@ class HttpApi:
         # collector run; without this it would look through all of Ray and FastAPI, again and again.
         gc.collect()
         gc.freeze()
-        return api
+        return Unrouted(api)
 
 
 def build_app(settings: Settings) -> Application:

@@ -52,8 +52,8 @@ class Scheduler:
         self._clock = parts.clock
         self._started_at = parts.clock.now()
         self._turns = TurnLoop(parts, self)
-        #: The pulls that are open.
-        self._pulls: dict[PullId, asyncio.Future[Grant]] = {}
+        #: The pulls that are open, with who asks: more than one if a pull was repeated.
+        self._pulls: dict[PullId, list[asyncio.Future[Grant]]] = {}
         self._grants = RecentGrants()
         self._waiters = OverWaiters()
         #: Tasks in the store that are over.
@@ -108,16 +108,19 @@ class Scheduler:
         granted = self._grants.get(pull)
         if granted is not None:
             return granted  # its answer was lost on the way
-        future = self._pulls.get(pull)
-        if future is None:  # else it is repeated while it is open: its reports are taken already
-            future = self._pulls[pull] = asyncio.get_running_loop().create_future()
-            try:
-                await self._turns.request(event)
-            except SchedulerUnavailable:
-                if self._pulls.get(pull) is future:  # the machine has never seen it
-                    del self._pulls[pull]
-                raise
-        return await asyncio.shield(future)  # shared with whoever repeats the pull
+        answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        askers = self._pulls.get(pull)
+        if askers is not None:  # it is repeated while it is open: its reports are taken already
+            askers.append(answer)
+            return await answer
+        askers = self._pulls[pull] = [answer]
+        try:
+            await self._turns.request(event)
+        except SchedulerUnavailable:
+            if self._pulls.get(pull) is askers:  # the machine has never seen it
+                del self._pulls[pull]
+            raise
+        return await answer
 
     async def retry(self, task_id: str, request_id: str) -> Moved | Refused:
         await self._turns.settled()
@@ -237,9 +240,9 @@ class Scheduler:
     def saved(self, fx: Effects, machine: QueueMachine, now: float) -> None:
         self._grants.take(fx.grants, machine.workers)
         for grant in fx.grants:
-            pull = self._pulls.pop((grant.worker_id, grant.incarnation, grant.seq), None)
-            if pull is not None and not pull.done():
-                pull.set_result(grant)
+            for asker in self._pulls.pop((grant.worker_id, grant.incarnation, grant.seq), ()):
+                if not asker.done():
+                    asker.set_result(grant)
         if fx.over:
             self._waiters.wake(task.spec.id for task in fx.over)
         self._ended += len(fx.over) - fx.replayed
@@ -247,8 +250,9 @@ class Scheduler:
 
     def lost(self, error: SchedulerUnavailable) -> None:
         self._waiters.wake_all()
-        for pull in self._pulls.values():
-            if not pull.done():
-                pull.set_exception(error)
-                pull.exception()  # its caller may never look: it failed in the same turn
+        for askers in self._pulls.values():
+            for asker in askers:
+                if not asker.done():
+                    asker.set_exception(error)
+                    asker.exception()  # its caller may never look: it failed in the same turn
         self._pulls.clear()

@@ -24,7 +24,8 @@ class SchedulerParts(Struct):
     trace_firing: TraceFiring = untraced
     #: With so many tasks and reports in the inbox, a turn is decided while another is being saved.
     ahead_from: int = 100
-    #: Called after each committed turn with its time; must not raise.
+    #: Called after each committed turn with its time, when its answers have left but before the
+    #: next turn is decided; must not raise.
     on_turn: Callable[[Effects, float], None] = lambda _fx, _now: None
     #: Called with what went wrong, in words, when a turn failed or the store was away.
     on_trouble: Callable[[str, BaseException], None] = lambda _what, _error: None

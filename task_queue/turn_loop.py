@@ -32,6 +32,8 @@ from task_queue.turn_stats import TurnStats
 _RELOAD_DELAYS_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 #: The wall clock was set if it gained so much on the steady one between two turns.
 _STEP_SECONDS = 0.02
+#: Of the event loop, from the end of a turn until its answers have left.
+_LAPS_OF_ANSWERS = 4
 #: A turn that takes longer to save is taken for a store that is away: nobody waits for it in line.
 PATIENCE_SECONDS = 5.0
 
@@ -45,7 +47,7 @@ class TurnWatcher(Protocol):
         """A machine was built from the store; what was known of an earlier one is void."""
 
     def saved(self, fx: Effects, machine: QueueMachine, now: float) -> None:
-        """A turn is durable, and its callers are answered."""
+        """A turn is durable, and its callers are about to be answered."""
 
     def lost(self, error: SchedulerUnavailable) -> None:
         """There is no machine now: whoever waits for later turns waits in vain."""
@@ -78,6 +80,7 @@ class TurnLoop:
         self._inbox = Inbox()
         self._turn_is_due = False
         self._under_way: list[Turn] = []
+        self._untold: list[tuple[Effects, float]] = []  #: saved turns that `on_turn` has not seen
         self._saved_at = self._steady  #: the last commit, by the steady clock
         self._settling: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -104,6 +107,7 @@ class TurnLoop:
         """Answer nothing more and let the store go."""
         self._stopped = True
         self._disarm_timer()
+        self._tell_turns()
         if self._loading is not None:
             self._loading.cancel()
         self._lose(SchedulerUnavailable("the scheduler was stopped"))
@@ -233,6 +237,7 @@ class TurnLoop:
             away = SchedulerUnavailable("the store does not answer; try again shortly")
             fail(self._inbox.take(), away)
             return
+        self._tell_turns()  # before their tasks move on
         self._look_at_clock()
         calls = self._inbox.take()
         refused = machine.refused_reports
@@ -308,14 +313,28 @@ class TurnLoop:
             began = max(turn.began, self._saved_at)
             self._saved_at = self._clock.monotonic()
             self.stats.note_commit(fx.changes, self._saved_at - began)
+        self._watcher.saved(fx, machine, turn.now)  # first of all, workers have what to do
         for (_, future), answer in zip(turn.calls, fx.answers[turn.pages :], strict=True):
             if not future.done():  # its caller may have gone away
                 future.set_result(answer)
-        self._watcher.saved(fx, machine, turn.now)
-        self._parts.on_turn(fx, turn.now)
+        self._untold.append((fx, turn.now))
+        if len(self._untold) == 1:
+            self._tell_turns_later(_LAPS_OF_ANSWERS)
         self._arm_timer(machine)
         if pages_wanted(machine):
             self._want_turn()
+
+    def _tell_turns_later(self, laps: int) -> None:
+        """Log lines and spans can wait, callers cannot."""
+        if laps:
+            asyncio.get_running_loop().call_soon(self._tell_turns_later, laps - 1)
+        else:
+            self._tell_turns()
+
+    def _tell_turns(self) -> None:
+        untold, self._untold = self._untold, []
+        for fx, now in untold:
+            self._parts.on_turn(fx, now)
 
     def _arm_timer(self, machine: QueueMachine) -> None:
         due = machine.next_time()

@@ -28,8 +28,9 @@ from task_queue.client.http import (
     Step,
     build,
     failure_of,
-    response_of,
+    httpx_response,
 )
+from task_queue.client.kept_connections import KeptConnections, proxies_are_set
 from task_queue.client.waiting import Waiting
 from task_queue.clock import Clock, SystemClock
 from task_queue.errors import ConfigError
@@ -85,6 +86,9 @@ class Connection(_Wiring):
         super().__init__(url, api_key, timeout_seconds, retry_seconds, clock)
         self._sleep = sleep
         self._http = httpx.Client(headers=self._address.headers(), transport=transport)
+        self._kept: KeptConnections | None = None
+        if transport is None and not proxies_are_set():
+            self._kept = KeptConnections(self._address)
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +99,8 @@ class Connection(_Wiring):
     def close(self) -> None:
         """Close the connections. Submitted tasks go on."""
         self._http.close()
+        if self._kept is not None:
+            self._kept.close()
 
     def stream_events(self, last_event_id: str | None = None) -> Iterator[TaskEvent]:
         """The tasks as they end, one event for each ending, for ever.
@@ -115,7 +121,7 @@ class Connection(_Wiring):
                                 yield event
                     else:
                         body = response.read()
-                        trouble = response_of(response.status_code, body, response.headers)
+                        trouble = httpx_response(response, body)
             except httpx.RequestError as error:
                 trouble = failure_of(error)
             self._sleep(stream.failed(request, trouble) if trouble else stream.ended())
@@ -138,11 +144,13 @@ class Connection(_Wiring):
         if isinstance(step, Pause):
             self._sleep(step.seconds)
             return None
+        if self._kept is not None:
+            return self._kept.send(step, self._timeout_seconds)
         try:
             response = self._http.send(self._build(step))
         except httpx.RequestError as error:
             return failure_of(error)
-        return response_of(response.status_code, response.content, response.headers)
+        return httpx_response(response, response.content)
 
     def _build(self, request: HttpRequest) -> httpx.Request:
         return build(self._http, self._address, request, self._timeout_seconds)
@@ -191,7 +199,7 @@ class AsyncConnection(_Wiring):
                                 yield event
                     else:
                         body = await response.aread()
-                        trouble = response_of(response.status_code, body, response.headers)
+                        trouble = httpx_response(response, body)
             except httpx.RequestError as error:
                 trouble = failure_of(error)
             await self._sleep(stream.failed(request, trouble) if trouble else stream.ended())
@@ -218,7 +226,7 @@ class AsyncConnection(_Wiring):
             response = await self._http.send(self._build(step))
         except httpx.RequestError as error:
             return failure_of(error)
-        return response_of(response.status_code, response.content, response.headers)
+        return httpx_response(response, response.content)
 
     def _build(self, request: HttpRequest) -> httpx.Request:
         return build(self._http, self._address, request, self._timeout_seconds)

@@ -18,7 +18,7 @@ What is sent again, for at most `retry_seconds` in all:
 import os
 import random
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from functools import lru_cache
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -287,30 +287,48 @@ def _is_from_a_proxy(reply: HttpResponse) -> bool:
     return False
 
 
+def url_of(address: Address, request: HttpRequest) -> httpx.URL:
+    """Where a request goes.
+
+    Raises:
+        ValueError: something in it can be no part of a URL.
+    """
+    try:
+        url = _parsed(address.url + request.path)
+        return url.copy_with(params=request.params) if request.params else url
+    except (httpx.InvalidURL, UnicodeEncodeError) as error:
+        raise ValueError(
+            f"an id, a name or a filter of {request.method} {request.path[:100]} cannot be part "
+            f"of a URL ({error}): give the one that the queue knows"
+        ) from None
+
+
+def headers_of(request: HttpRequest) -> dict[str, str]:
+    """What a request carries beyond the headers of `Address`."""
+    headers = {**trace_headers(), **request.headers}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
+def timeouts_of(request: HttpRequest, timeout_seconds: float) -> tuple[float, float]:
+    """How long to wait for an answer, to which the time that the server may hold the request is
+    added, and for a connection. Seconds."""
+    return timeout_seconds + request.wait_seconds, min(timeout_seconds, _CONNECT_SECONDS)
+
+
 def build(
     client: httpx.Client | httpx.AsyncClient,
     address: Address,
     request: HttpRequest,
     timeout_seconds: float,
 ) -> httpx.Request:
-    """The request as httpx sends it; the time that the server may hold it is added to the
-    time-out. `client` has the headers of `address` already."""
-    headers = {**trace_headers(), **request.headers}
-    if request.body is not None:
-        headers["Content-Type"] = "application/json"
-    timeout = httpx.Timeout(
-        timeout_seconds + request.wait_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS)
-    )
-    try:
-        return client.build_request(
-            request.method, _parsed(address.url + request.path), params=request.params or None,
-            content=request.body, headers=headers, timeout=timeout,
-        )  # fmt: skip
-    except (httpx.InvalidURL, UnicodeEncodeError) as error:
-        raise ValueError(
-            f"an id, a name or a filter of {request.method} {request.path[:100]} cannot be part "
-            f"of a URL ({error}): give the one that the queue knows"
-        ) from None
+    """The request as httpx sends it. `client` has the headers of `address` already."""
+    seconds, connect_seconds = timeouts_of(request, timeout_seconds)
+    return client.build_request(
+        request.method, url_of(address, request), content=request.body,
+        headers=headers_of(request), timeout=httpx.Timeout(seconds, connect=connect_seconds),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -319,13 +337,18 @@ def _parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def response_of(status: int, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
-    """An answer with the part of its headers that matters here."""
-    text = headers.get("retry-after", "")
+def response_of(status: int, body: bytes, retry_after: str) -> HttpResponse:
+    """An answer with the header of it that matters here, empty if there is none."""
+    text = retry_after
     # The other form that RFC 9110 allows, a date, is of no use between clocks that differ.
     is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
     after = float(text) if is_number else None
     return HttpResponse(status, body, after)
+
+
+def httpx_response(response: httpx.Response, body: bytes) -> HttpResponse:
+    """An answer that httpx received."""
+    return response_of(response.status_code, body, response.headers.get("retry-after", ""))
 
 
 def failure_of(error: httpx.RequestError) -> HttpFailure:

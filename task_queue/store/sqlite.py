@@ -60,6 +60,11 @@ _PAGE = (
     "CROSS JOIN tasks AS v ON v.seq = paged_out.seq "
     "WHERE paged_out.queue = ? AND paged_out.priority = ? ORDER BY paged_out.seq LIMIT ?"
 )
+_KNOWN_IDS = "SELECT tasks.id, tasks.id FROM json_each(?) JOIN tasks ON tasks.id = json_each.value"
+_KNOWN_KEYS = (
+    "SELECT idempotency_key, tasks.id FROM json_each(?) JOIN tasks "
+    "ON idempotency_key = json_each.value"
+)
 _SCHEMA_VERSION = 3
 #: More ranges than these are deleted row by row.
 _FEW_RANGES = 16
@@ -141,16 +146,11 @@ class SqliteStore(SqliteReader):
         return page
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
-        by_id = self._rows(
-            "SELECT tasks.id, tasks.id FROM json_each(?) JOIN tasks ON tasks.id = json_each.value",
-            (msgspec.json.encode(list(ids)).decode(),),
-        )
-        by_key = self._rows(
-            "SELECT idempotency_key, tasks.id FROM json_each(?) JOIN tasks "
-            "ON idempotency_key = json_each.value",
-            (msgspec.json.encode(list(keys)).decode(),),
-        )
-        return {**dict(by_id), **dict(by_key)}
+        known: dict[str, str] = {}
+        for sql, asked in ((_KNOWN_IDS, list(ids)), (_KNOWN_KEYS, list(keys))):
+            if asked:
+                known.update(self._rows(sql, (msgspec.json.encode(asked).decode(),)))
+        return known
 
     def answered(self, request_id: str) -> int | None:
         rows = self._rows("SELECT count FROM requests WHERE id = ?", (request_id,))

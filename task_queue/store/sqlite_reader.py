@@ -5,6 +5,7 @@ Write-ahead logging lets readers see the last commit without ever blocking the w
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,13 +70,13 @@ class SqliteReader:
         return task_of(rows[0][1:], rows[0][0]) if rows else None
 
     def find(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        if len(task_ids) == 1:  # who waits for a task waits for this too
+            rows = self._rows(_one_by_id(), tuple(task_ids) * len(_VIEWS))
+            return {task.spec.id: task for task in map(task_of, rows)}
         by_id = "SELECT seq FROM json_each(?) CROSS JOIN tasks ON tasks.id = json_each.value"
         seqs = [seq for (seq,) in self._rows(by_id, (json.dumps(list(task_ids)),))]
-        if len(seqs) == 1:
-            sql, value = select((), "seq = ?"), seqs[0]
-        else:
-            sql, value = select((), "seq IN (SELECT value FROM json_each(?))"), json.dumps(seqs)
-        rows = self._rows(sql, (value,) * len(_VIEWS))
+        sql = select((), "seq IN (SELECT value FROM json_each(?))")
+        rows = self._rows(sql, (json.dumps(seqs),) * len(_VIEWS))
         found = {task.spec.id: task for task in map(task_of, rows)}
         return {task_id: found[task_id] for task_id in task_ids if task_id in found}
 
@@ -228,6 +229,11 @@ def select(statuses: Collection[Status], condition: str, *, arguments: bool = Fa
             narrowed = _narrowed(wanted & held) if held > wanted else ""
             parts.append(f"SELECT {columns} FROM {view} AS v WHERE {narrowed}{condition}")
     return " UNION ALL ".join(parts)
+
+
+@cache
+def _one_by_id() -> str:
+    return select((), "id = ?")
 
 
 def _narrowed(statuses: Collection[Status]) -> str:

@@ -96,20 +96,32 @@ class SchedulerStream:
     async def _while_heard(self, asking: Coroutine[Any, Any, memoryview]) -> memoryview:
         """The answer, unless nothing is heard of the scheduler for the length of the patience."""
         loop = asyncio.get_running_loop()
-        call, began = loop.create_task(asking), loop.time() + _GRACE_SECONDS
+        began = loop.time() + _GRACE_SECONDS
+        timer: asyncio.TimerHandle | None = None
+
+        def look() -> None:
+            """Ends the call, or looks again when there may be reason to."""
+            nonlocal timer
+            heard_at = 0.0 if self._client is None else self._client.heard_at
+            silent_at = max(began, heard_at) + self._patience_seconds
+            if silent_at <= loop.time():
+                limit.reschedule(loop.time())
+            else:
+                timer = loop.call_at(silent_at, look)
+
         try:
-            while True:
-                heard_at = 0.0 if self._client is None else self._client.heard_at
-                left = max(began, heard_at) + self._patience_seconds - loop.time()
-                if left <= 0:
-                    raise SchedulerSilent(
-                        f"the scheduler has shown no sign of life for {self._patience_seconds:g} s"
-                    )
-                done, _ = await asyncio.wait({call}, timeout=left)
-                if done:
-                    return call.result()
+            async with asyncio.timeout(None) as limit:
+                look()
+                return await asking
+        except TimeoutError as error:
+            if not limit.expired():  # the call's own
+                raise
+            raise SchedulerSilent(
+                f"the scheduler has shown no sign of life for {self._patience_seconds:g} s"
+            ) from error
         finally:
-            call.cancel()
+            if timer is not None:
+                timer.cancel()
 
     async def _call(self, ask: _Ask) -> memoryview:
         loop = asyncio.get_running_loop()

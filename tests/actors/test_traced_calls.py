@@ -40,6 +40,7 @@ async def drained(scheduler: Scheduler, clock: FakeClock, sample_rate: float) ->
             clock.advance(5)
             scheduler.tick()
         await quiet()
+        clock.advance(1)  # or its answer would be too soon after the last for another heartbeat
         await scheduler.request(WorkerStatusWanted("w-1", WorkerStatus.DRAINING))
         clock.advance(5)
         scheduler.tick()

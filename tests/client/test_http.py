@@ -224,5 +224,5 @@ def test_what_is_no_url_is_refused_before_anything_is_sent(url: str) -> None:
 
 
 def test_a_wait_of_more_than_a_life_is_not_believed() -> None:
-    assert response_of(503, b"", {"retry-after": "9" * 400}).retry_after_seconds is None
-    assert response_of(503, b"", {"retry-after": "30"}).retry_after_seconds == 30.0
+    assert response_of(503, b"", "9" * 400).retry_after_seconds is None
+    assert response_of(503, b"", "30").retry_after_seconds == 30.0

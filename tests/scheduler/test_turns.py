@@ -69,12 +69,32 @@ async def test_the_host_hears_of_every_turn_after_it_was_committed(
     hall: Hall, scheduler: Scheduler
 ) -> None:
     task_id = await hall.submit(scheduler)
+    await quiet()
     assert [t.spec.id for t in hall.turns[-1].changes.inserted] == [task_id]
     hall.failures = [store_failure()]
     told = len(hall.turns)
     with pytest.raises(SchedulerUnavailable):
         await hall.submit(scheduler)
-    assert len(hall.turns) == told
+    await quiet()
+    assert not any(turn.changes.inserted for turn in hall.turns[told:])
+
+
+async def test_the_host_hears_of_a_turn_after_its_callers_and_before_the_next_one(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    await quiet()
+    order: list[str] = []
+    parts = scheduler._turns._parts
+    parts.on_turn = lambda _fx, _now: order.append("told")
+    parts.check = lambda _machine: order.append("decided")
+    await hall.submit(scheduler)
+    order.append("answered")
+    scheduler.tick()
+    await quiet()
+    assert order == ["decided", "answered", "told", "decided", "told"]
+    await hall.submit(scheduler)
+    scheduler.stop()
+    assert order[5:] == ["decided", "told"]
 
 
 async def test_times_are_those_of_the_clock_and_never_run_back(

@@ -187,6 +187,7 @@ async def test_what_is_told_of_a_turn_has_the_time_at_which_it_was_decided(
     late.land()
     late.land()
     await asyncio.gather(*calls)
+    await quiet()
     assert times == [began, began + 1]
 
 
