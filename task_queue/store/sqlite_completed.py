@@ -1,9 +1,9 @@
 """Tasks that simply completed as rows of the SQLite file, and how long their results are kept.
 
-Tasks that completed in one turn often stand in sequence and have all but start and result in common.
-When the results of such a run go is told by one row of `result_runs`, instead of by an index entry
-for each; if even the results are alike, one statement writes all rows. Together that takes less than
-half of what they take one by one.
+Tasks that completed in one turn often stand in sequence and have all but start and result in
+common. When the results of such a run go is told by one row of `result_runs`, instead of by an
+index entry for each; if even the results are alike, one statement writes all rows. Together that
+takes less than half of what they take one by one.
 """
 
 from array import array
@@ -79,13 +79,13 @@ def _runs(tasks: Sequence[Task], results: dict[int, tuple[float, bytes]]) -> Ite
     tasks = sorted(tasks, key=_seq_of)
     seqs = [task.seq for task in tasks]
     kept = [results.get(seq, NO_RESULT) for seq in seqs]
-    untils = [until for until, _ in kept]
     gaps = map(sub, seqs, count())  # the same for numbers that follow each other
+    untils = [until for until, _ in kept]
     begin = 0
     for (_, shared, until), alike in groupby(
         zip(gaps, map(_shared_of, tasks), untils, strict=True)
     ):
-        end = begin + sum(1 for _ in alike)
+        end = begin + len(list(alike))
         yield _Run(tasks[begin:end], shared, until, [result for _, result in kept[begin:end]])
         begin = end
 
