@@ -52,12 +52,12 @@ class Placements:
                 waiting.append(task.seq)
             elif not (task.seq in leased and _is_plain(task)):
                 told.append(task)
-        not_leased = [seq for seq in touched if seq not in leased]
-        told += [touched[seq] for seq in not_leased]
-        completed: list[Task] = []
+        not_leased = [seq for seq in touched if seq not in leased] if leased else list(touched)
+        told += map(touched.__getitem__, not_leased)
+        completed = [task for task in told if _has_simply_completed(task)]
         states: list[Task] = []
-        for task in told:
-            (completed if _has_simply_completed(task) else states).append(task)
+        if len(completed) < len(told):
+            states = [task for task in told if not _has_simply_completed(task)]
         plain = {seq for seq, task in leased.items() if _is_plain(task)}
         known = self._only_leased
         placed = Placement(
@@ -67,7 +67,7 @@ class Placements:
             not_leased=not_leased,
             completed=completed,
             states=states,
-            not_in_states=[*plain, *(task.seq for task in completed if task.seq not in known)],
+            not_in_states=[*plain, *[task.seq for task in completed if task.seq not in known]],
             results=_results(changes) if told else {},
         )
         known.difference_update(touched)

@@ -6,10 +6,12 @@ every transaction compares.
 """
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from task_queue.store.placement import NO_RESULT, Placement, Placements
 from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StaleEpoch, StoreError
 from task_queue.store.query import Pool
 from task_queue.store.seq_ranges import ranges_of
+from task_queue.store.sqlite_completed import forget_runs, insert_completed, prune_results
 from task_queue.store.sqlite_new_tasks import insert_tasks
 from task_queue.store.sqlite_reader import (
     ARGUMENTS,
@@ -45,7 +48,6 @@ from task_queue.store.task_row import (
 )
 from task_queue.tasks import TaskType
 
-_COMPLETE = "INSERT INTO completed VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _STATE = ("seq", *MOVING, "result_until", "result")
 _SAVE_STATE = (
     f"INSERT OR REPLACE INTO states ({', '.join(_STATE)}) VALUES ({', '.join('?' * len(_STATE))})"
@@ -70,6 +72,7 @@ _SCHEMA_VERSION = 3
 _FEW_RANGES = 16
 
 _encode = msgspec.msgpack.Encoder().encode
+_claim_of = attrgetter("attempt", "worker_id", "claimed_at")
 
 
 class SqliteStore(SqliteReader):
@@ -215,14 +218,13 @@ class SqliteStore(SqliteReader):
                 "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - ?",
                 (KEPT_REQUESTS,),
             )
-            results = 0
-            for table in ("states", "completed"):
-                self._connection.execute(
-                    f"UPDATE {table} SET result_until = NULL, result = NULL WHERE seq IN (SELECT "
-                    f"seq FROM {table} WHERE result_until <= ? ORDER BY result_until LIMIT ?)",
-                    (now, limit),
-                )
-                results += self._connection.changes()
+            self._connection.execute(
+                "UPDATE states SET result_until = NULL, result = NULL WHERE seq IN (SELECT "
+                "seq FROM states WHERE result_until <= ? ORDER BY result_until LIMIT ?)",
+                (now, limit),
+            )
+            results = self._connection.changes()
+            results += prune_results(self._connection, now, limit)
             old = self._oldest(ended_before, limit)
             if len(old) < min(surplus, limit):
                 old = self._oldest(math.inf, min(surplus, limit))
@@ -239,18 +241,14 @@ class SqliteStore(SqliteReader):
     # ---- inside a transaction --------------------------------------------------------------
 
     def _save_placement(self, changes: Changes, placed: Placement) -> None:
-        self._for_each("INSERT INTO waiting SELECT value FROM json_each(?)", placed.waiting)
+        self._for_each("INSERT INTO waiting SELECT value FROM carray(?)", placed.waiting)
         self._delete_from("waiting", placed.not_waiting)
         self._delete_from("leased", placed.not_leased)
         self._delete_from("states", placed.not_in_states)
         self._save_paging(changes)
         self._save_leases(placed.leased)
+        insert_completed(self._connection, placed.completed, placed.results)
         result_of = placed.results.get
-        self._many(
-            _COMPLETE,
-            ((t.seq, t.attempt, t.worker_id, t.claimed_at, t.started_at, t.finished_at,
-              *result_of(t.seq, NO_RESULT)) for t in placed.completed),
-        )  # fmt: skip
         self._many(
             _SAVE_STATE,
             ((t.seq, *moving_columns(t), *result_of(t.seq, NO_RESULT)) for t in placed.states),
@@ -258,12 +256,11 @@ class SqliteStore(SqliteReader):
 
     def _save_leases(self, tasks: list[Task]) -> None:
         claims: dict[tuple[Any, ...], list[int]] = {}
-        for task in tasks:
-            claim = task.attempt, task.worker_id, task.claimed_at
-            claims.setdefault(claim, []).append(task.seq)
+        for claim, alike in groupby(tasks, _claim_of):
+            claims.setdefault(claim, []).extend([task.seq for task in alike])
         for claim, seqs in claims.items():
             self._connection.execute(
-                "INSERT INTO leased SELECT value, ?, ?, ? FROM json_each(?)", (*claim, _json(seqs))
+                "INSERT INTO leased SELECT value, ?, ?, ? FROM carray(?)", (*claim, _carray(seqs))
             )
 
     def _save_paging(self, changes: Changes) -> None:
@@ -272,7 +269,7 @@ class SqliteStore(SqliteReader):
             lines.setdefault((task.spec.queue, task.spec.priority), []).append(task.seq)
         for line, seqs in lines.items():
             self._connection.execute(
-                "INSERT INTO paged_out SELECT ?, ?, value FROM json_each(?)", (*line, _json(seqs))
+                "INSERT INTO paged_out SELECT ?, ?, value FROM carray(?)", (*line, _carray(seqs))
             )
         self._many(
             "DELETE FROM paged_out WHERE queue = ? AND priority = ? AND seq BETWEEN ? AND ?",
@@ -282,12 +279,12 @@ class SqliteStore(SqliteReader):
     def _for_each(self, sql: str, seqs: list[int]) -> None:
         """One statement for many rows: it costs a third of one for each."""
         if seqs:
-            self._connection.execute(sql, (_json(seqs),))
+            self._connection.execute(sql, (_carray(seqs),))
 
     def _delete_from(self, table: str, seqs: list[int]) -> None:
         ranges = ranges_of(seqs)
         if len(ranges) > _FEW_RANGES:
-            sql = f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))"
+            sql = f"DELETE FROM {table} WHERE seq IN (SELECT value FROM carray(?))"
             self._for_each(sql, seqs)
         else:  # half the price of looking each row up
             for bounds in ranges:
@@ -340,11 +337,13 @@ class SqliteStore(SqliteReader):
         return [seq for _, seq in rows]
 
     def _delete(self, seqs: Sequence[int]) -> int:
+        if not seqs:
+            return 0
         rows = self._connection.execute(
-            "SELECT states.seq FROM json_each(?) CROSS JOIN states ON states.seq = json_each.value "
-            f"WHERE status IN ({words(TERMINAL)}) UNION ALL SELECT completed.seq FROM json_each(?) "
-            "CROSS JOIN completed ON completed.seq = json_each.value",
-            (_json(seqs),) * 2,
+            "SELECT states.seq FROM carray(?) CROSS JOIN states ON states.seq = carray.value "
+            f"WHERE status IN ({words(TERMINAL)}) UNION ALL SELECT completed.seq FROM carray(?) "
+            "CROSS JOIN completed ON completed.seq = carray.value",
+            (_carray(seqs),) * 2,
         )
         doomed = [seq for (seq,) in rows]
         # A seq is never given out twice, even when the newest task is deleted.
@@ -354,6 +353,7 @@ class SqliteStore(SqliteReader):
         )
         for table in ("tasks", "arguments", "states", "completed", "logs", "timeline"):
             self._delete_from(table, doomed)
+        forget_runs(self._connection, doomed)
         return len(doomed)
 
     def _refuse_if_stale(self) -> None:
@@ -404,5 +404,6 @@ class SqliteStore(SqliteReader):
             raise StoreError(f"SQLite could not save: {error}") from error
 
 
-def _json(seqs: Sequence[int]) -> str:
-    return msgspec.json.encode(seqs).decode()
+def _carray(seqs: Sequence[int]) -> "apsw.CArrayBinding":
+    """Numbers for a statement to read; SQLite has none that are empty."""
+    return apsw.carray(array("q", seqs))

@@ -6,11 +6,10 @@ what a statement for each takes, most of it in making and binding the same value
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 import apsw
-import msgspec
+from msgspec.structs import astuple
 
 from task_queue.core.task import Task, TaskSpec
 from task_queue.store.task_row import FIXED, fixed_columns
@@ -18,46 +17,50 @@ from task_queue.store.task_row import FIXED, fixed_columns
 _COLUMNS = (*FIXED, "arguments")
 _INSERT = f"INSERT INTO tasks ({', '.join(_COLUMNS)})"
 _ONE = f"{_INSERT} VALUES ({', '.join('?' * len(_COLUMNS))})"
-_ALIKE = (
-    f"{_INSERT} SELECT ? + key, value, {', '.join('?' * (len(_COLUMNS) - 2))} FROM json_each(?)"
-)
+_ALIKE = f"{_INSERT} SELECT ? + rowid, value, {', '.join('?' * (len(_COLUMNS) - 2))} FROM carray(?)"
 #: Fewer are written one by one.
 _FEW = 8
 #: Longer arguments are kept apart from their task's row.
 _SHORT_ARGUMENTS_BYTES = 256
 
-_all_but_id = attrgetter(*(field for field in TaskSpec.__struct_fields__ if field != "id"))
-_json = msgspec.json.Encoder().encode
+assert TaskSpec.__struct_fields__[0] == "id"  # `_alike` leaves it out
 
 
 def insert_tasks(connection: apsw.Connection, tasks: Sequence[Task]) -> None:
     """Write what was asked for, inside a transaction."""
-    others: list[Task] = []
+    one_by_one: list[Task] = []
+    long: list[Task] = []
     for alike in _alike(tasks):
-        ids = _json([task.spec.id for task in alike]).decode()
-        # SQLite reads a text out of JSON up to an escaped U+0000, so no escapes at all.
-        if len(alike) < _FEW or "\\" in ids or not _came_together(alike):
-            others += alike
+        ids = tuple([task.spec.id for task in alike])
+        if not _is_short(alike[0].spec.arguments):
+            long += alike
+        # An array of texts is one of C: each ends at its first U+0000.
+        if len(alike) < _FEW or "\0" in "".join(ids) or not _came_together(alike):
+            one_by_one += alike
             continue
         seq, _, *fixed = _row(alike[0])
-        connection.execute(_ALIKE, (seq, *fixed, ids))
-    connection.executemany(_ONE, map(_row, others))
+        connection.execute(_ALIKE, (seq - 1, *fixed, apsw.carray(ids)))
+    connection.executemany(_ONE, map(_row, one_by_one))
     connection.executemany(
-        "INSERT INTO arguments VALUES (?, ?)",
-        ((t.seq, t.spec.arguments) for t in tasks if not _is_short(t.spec.arguments)),
+        "INSERT INTO arguments VALUES (?, ?)", ((t.seq, t.spec.arguments) for t in long)
     )
 
 
 def _alike(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    for _, alike in groupby(tasks, lambda task: _all_but_id(task.spec)):
-        yield list(alike)
+    """Parts of the tasks, in order, that differ in nothing but their ids."""
+    begin = 0
+    for _, alike in groupby([astuple(task.spec)[1:] for task in tasks]):
+        end = begin + len(list(alike))
+        yield list(tasks[begin:end])
+        begin = end
 
 
 def _came_together(tasks: Sequence[Task]) -> bool:
     first = tasks[0]
     seqs = [task.seq for task in tasks]
-    return seqs == list(range(first.seq, first.seq + len(tasks))) and all(
-        task.submitted_at == first.submitted_at for task in tasks
+    times = [task.submitted_at for task in tasks]
+    return seqs == list(range(first.seq, first.seq + len(tasks))) and (
+        times.count(first.submitted_at) == len(times)
     )
 
 

@@ -16,7 +16,7 @@ from task_queue.errors import ConfigError
 from task_queue.store import open_reader, open_store, sqlite_path
 from task_queue.store.ended_sum import EndedSum
 from task_queue.store.memory import MemoryStore
-from task_queue.store.protocol import StoreError
+from task_queue.store.protocol import Pruned, StoreError
 from task_queue.store.query import TaskQuery
 from task_queue.store.sqlite import SqliteStore
 from task_queue.store.sqlite_reader import SqliteReader
@@ -207,6 +207,51 @@ def test_a_claim_that_fails_late_is_forgotten(sqlite: SqliteStore, path: Path) -
     sqlite.commit(touched(task))
     assert sqlite.load().tasks == []
     assert [found.status for found in sqlite.search(TaskQuery(), 9)] == [Status.COMPLETED]
+
+
+def _run_of_completed(sqlite: SqliteStore, first: int, count: int) -> None:
+    tasks = [
+        a_task(seq, Status.COMPLETED, started_at=1.0 + seq, finished_at=2.0)
+        for seq in range(first, first + count)
+    ]
+    changes = inserted(*tasks)
+    changes.ended = [an_ending(task) for task in tasks]
+    sqlite.commit(changes)
+
+
+def test_when_results_go_is_told_once_for_many_and_forgotten_with_the_last_of_them(
+    sqlite: SqliteStore, path: Path
+) -> None:
+    other = apsw.Connection(str(path))
+    for first in (1, 21, 41):
+        _run_of_completed(sqlite, first, 20)
+
+    def runs() -> list[tuple[Any, ...]]:
+        return other.execute("SELECT first_seq, last_seq FROM result_runs").fetchall()
+
+    assert runs() == [(1, 20), (21, 40), (41, 60)]
+    assert sqlite.delete([1, 20, *range(21, 40), 50]) == 22
+    assert runs() == [(1, 20), (21, 40), (41, 60)]
+    assert sqlite.delete([40, *range(2, 20)]) == 19
+    assert runs() == [(41, 60)]
+    assert sqlite.prune(3.0, 3.0, 0, 99).tasks == 19
+    assert runs() == []
+    other.close()
+
+
+def test_results_saved_before_there_were_runs_go_at_their_time(
+    sqlite: SqliteStore, path: Path
+) -> None:
+    _run_of_completed(sqlite, 1, 20)
+    other = apsw.Connection(str(path))
+    other.execute("UPDATE completed SET result_until = 5.0")
+    other.execute("DROP TABLE result_runs")
+    other.close()
+    newer = SqliteStore(path)
+    newer.take_over()
+    assert newer.prune(4.0, 0.0, 0, 99) == Pruned()
+    assert newer.prune(5.0, 0.0, 0, 99) == Pruned(results=20)
+    newer.close()
 
 
 # ---- files that are not what they should be ------------------------------------------------

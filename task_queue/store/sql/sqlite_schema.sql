@@ -53,6 +53,12 @@ CREATE TABLE IF NOT EXISTS completed (
 CREATE INDEX IF NOT EXISTS completed_finished ON completed (finished_at);
 CREATE INDEX IF NOT EXISTS completed_result ON completed (result_until)
     WHERE result_until IS NOT NULL;
+-- When the results of tasks in sequence go, first to last, instead of their `result_until`. No seq
+-- is in two of them. Code that does not know this table keeps those results as long as their tasks.
+CREATE TABLE IF NOT EXISTS result_runs (
+    first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, until REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS result_runs_until ON result_runs (until);
 CREATE TABLE IF NOT EXISTS states (
     seq INTEGER PRIMARY KEY,
     status TEXT NOT NULL,
