@@ -39,8 +39,7 @@ class Loaded(Struct):
     paused_queues: list[str]
     workers: list[WorkerInfo]  #: those not known to have ended
     schedules: list[Schedule]
-    #: Of worker ids whose last bearer ended: how many there were before the next one.
-    restarts: dict[str, int] = {}
+    former: dict[str, WorkerInfo] = {}  #: the last bearers of worker ids, if they ended
     paged_out: list[PagedOut] = []
     tallied: list[str] = []  #: queues that are counted by name
 
@@ -66,7 +65,7 @@ class QueueMachine:
         self._schedules = ScheduleBook(
             self.book, rules, loaded.schedules, new_id, next_firing, trace_firing
         )
-        self._workers = WorkerBook(self.book, self._attempts, rules, now, loaded.restarts)
+        self._workers = WorkerBook(self.book, self._attempts, rules, now, loaded.former)
         self.workers = self._workers.workers  #: the living ones, by id
         self._acceptance = Acceptance(self.book, rules, self.workers)
         self.paused: set[str] = set(loaded.paused_queues)

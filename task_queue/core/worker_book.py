@@ -14,8 +14,8 @@ from task_queue.core.task import Report, Task, TaskError
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerInfo, WorkerState
 
-#: Worker ids whose restarts are counted: those that ended last.
-_MOST_RESTARTS = 10_000
+#: Worker ids whose last bearer is known: those that ended last.
+_MOST_FORMER = 10_000
 
 _SUCCEEDED = Outcome.SUCCEEDED  # read once: an enum's members are found slowly
 
@@ -25,19 +25,19 @@ class WorkerBook:
 
     def __init__(
         self, book: TaskBook, attempts: Attempts, rules: Rules, loaded_at: float,
-        restarts: Mapping[str, int],
+        former: Mapping[str, WorkerInfo],
     ) -> None:  # fmt: skip
         """Nobody is known yet.
 
         Args:
             loaded_at: when this machine was loaded, in seconds since the epoch.
-            restarts: of worker ids whose last bearer ended: how many there were before the next.
+            former: the last bearers of worker ids, if they ended.
         """
         self._book = book
         self._attempts = attempts
         self._rules = rules
         self._loaded_at = loaded_at
-        self._restarts = dict(restarts)
+        self._former = dict(former)
         self.workers: dict[str, WorkerState] = {}
         #: Reports for attempts that were no longer current.
         self.refused_reports = 0
@@ -70,7 +70,11 @@ class WorkerBook:
                 )
             self._lose(old, "a new worker took its worker_id", now, fx)
         if old is None or old.info.incarnation != info.incarnation:
-            info.restarts = self._restarts.get(info.worker_id, 0)
+            former = self._former.get(info.worker_id)
+            if former is not None:
+                if former.incarnation == info.incarnation:
+                    return _refuse_former(former)
+                info.restarts = former.restarts + 1
             info.registered_at = now
             self.workers[info.worker_id] = WorkerState(info, last_seen=now)
             fx.changes.workers[info.worker_id] = info
@@ -266,9 +270,18 @@ class WorkerBook:
             info = worker.info
             fx.grants.append(Grant(info.worker_id, info.incarnation, worker.pull_seq, order="gone"))
         worker.info.ended_at, worker.info.end_cause = now, cause
-        self._restarts.pop(worker.info.worker_id, None)
-        self._restarts[worker.info.worker_id] = worker.info.restarts + 1
-        if len(self._restarts) > _MOST_RESTARTS:
-            del self._restarts[next(iter(self._restarts))]
+        self._former.pop(worker.info.worker_id, None)
+        self._former[worker.info.worker_id] = worker.info
+        if len(self._former) > _MOST_FORMER:
+            del self._former[next(iter(self._former))]
         fx.changes.workers[worker.info.worker_id] = worker.info
         del self.workers[worker.info.worker_id]
+
+
+def _refuse_former(former: WorkerInfo) -> Refused:
+    """What was to become of it, a drain for example, went with it."""
+    return Refused(
+        "unknown_worker",
+        f"worker '{former.worker_id}' registers again after its end ({former.end_cause}): "
+        "start a new one",
+    )

@@ -78,7 +78,7 @@ class MemoryStore:
             [queue for queue, paused in self._paused.items() if paused],
             [info for info in self.workers() if info.ended_at is None],
             self.schedules(),
-            {i.worker_id: i.restarts + 1 for i in self.workers() if i.ended_at is not None},
+            {info.worker_id: info for info in self.workers() if info.ended_at is not None},
             [
                 PagedOut(*line, len(seqs), seqs[0], self._task(seqs[0]).submitted_at)
                 for line, seqs in self._paged_lines().items()

@@ -121,7 +121,7 @@ class PostgresStore(PostgresReader):
         paused = [plain(queue) for (queue,) in self._rows("SELECT queue FROM queues WHERE paused")]
         workers = self.workers()
         living = [worker for worker in workers if worker.ended_at is None]
-        restarts = {w.worker_id: w.restarts + 1 for w in workers if w.ended_at is not None}
+        former = {w.worker_id: w for w in workers if w.ended_at is not None}
         paged_out = [PagedOut(plain(queue), *rest) for queue, *rest in self._rows(_PAGED_OUT)]
         return Loaded(
             tasks,
@@ -129,7 +129,7 @@ class PostgresStore(PostgresReader):
             sorted(paused),
             living,
             self.schedules(),
-            restarts,
+            former,
             paged_out,
             [plain(queue) for (queue,) in self._rows("SELECT DISTINCT queue FROM tallies")],
         )

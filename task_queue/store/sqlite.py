@@ -132,11 +132,11 @@ class SqliteStore(SqliteReader):
         paused = [queue for (queue,) in self._rows("SELECT queue FROM queues WHERE paused")]
         workers = self._decoded("SELECT info FROM workers WHERE NOT ended", WorkerInfo)
         ended = self._decoded("SELECT info FROM workers WHERE ended", WorkerInfo)
-        restarts = {info.worker_id: info.restarts + 1 for info in ended}
+        former = {info.worker_id: info for info in ended}
         next_seq = max(last_seq, deleted) + 1
         tallied = [queue for (queue,) in self._rows("SELECT DISTINCT queue FROM tallies")]
         return Loaded(
-            tasks, next_seq, paused, workers, self.schedules(), restarts, paged_out, tallied
+            tasks, next_seq, paused, workers, self.schedules(), former, paged_out, tallied
         )
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:

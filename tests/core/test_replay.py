@@ -16,11 +16,12 @@ MakeMachine = Callable[[Rules], DrivenMachine]
 def _dead_letters(machine: DrivenMachine, count: int, **fields: object) -> list[str]:
     """Tasks that failed for good, and no worker that could take them again."""
     ids = [machine.submit(**fields) for _ in range(count)]
-    machine.register("killer", slots=count)
-    while leases := machine.leases("killer", want=count):
+    killer = f"killer of {ids[0]}"
+    machine.register(killer, slots=count)
+    while leases := machine.leases(killer, want=count):
         reports = [failed(lease, retryable=False) for lease in leases]
-        machine.report(*reports, worker_id="killer")
-    machine.handle(ev.WorkerDeregistered("killer", "a"))
+        machine.report(*reports, worker_id=killer)
+    machine.handle(ev.WorkerDeregistered(killer, "a"))
     return ids
 
 

@@ -51,6 +51,23 @@ def test_a_second_worker_under_a_living_worker_s_id_is_refused(machine: DrivenMa
     assert machine.holds() == {lease.task_id}
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_worker_that_was_lost_before_it_heard_that_it_is_registered_is_gone(
+    machine: DrivenMachine, restarts: bool
+) -> None:
+    machine.register()
+    machine.want_status(WorkerStatus.DRAINING)
+    machine.now += machine.rules.lease_seconds
+    machine.handle(ev.Ticked())
+    if restarts:
+        machine.restart()
+    answer = machine.register()  # it would have forgotten that it drains
+    assert isinstance(answer, Refused)
+    assert answer.reason == "unknown_worker"
+    assert "silent" in answer.detail and "start a new one" in answer.detail
+    assert isinstance(machine.register(incarnation="b"), Registered)
+
+
 def test_a_new_process_may_take_the_id_of_one_that_is_gone(machine: DrivenMachine) -> None:
     lease = machine.start()
     machine.handle(ev.WorkerLost("w1", "a", "process died"))

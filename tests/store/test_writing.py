@@ -212,7 +212,7 @@ def test_living_workers_are_loaded_and_all_are_listed(store: Store) -> None:
     ended = a_worker("w1", ended_at=NOW, end_cause="died")
     store.commit(Changes(workers={"w1": ended}))
     assert store.load().workers == [second]
-    assert store.load().restarts == {"w1": 1}
+    assert store.load().former == {"w1": ended}
     assert store.workers() == [ended, second]
 
 
