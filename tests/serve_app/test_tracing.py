@@ -177,6 +177,7 @@ async def test_each_outcome_is_told(
         await world.http.post(f"{TASKS}/{task_id}/cancel")
     error = None if outcome is Outcome.SUCCEEDED else TaskError("Oops", "it is so")
     await world.report(Report(task_id, lease.attempt, outcome, 1.0, 0.5, error=error))
+    await quiet()
     execute = receiver.one("task:execute")
     assert execute.attributes["task.status"] == status
     good = outcome is Outcome.SUCCEEDED
@@ -215,6 +216,7 @@ class TestSchedules:
         await save_schedules(world, 200)
         world.clock.advance(60)
         world.scheduler.tick()
+        await quiet()
         tasks = world.store.load().tasks
         traced = {t.spec.id: t.spec.traceparent for t in tasks if t.spec.traceparent is not None}
         assert len(tasks) == 200
@@ -238,6 +240,7 @@ class TestSchedules:
         await save_schedules(world, 10)
         world.clock.advance(60)
         world.scheduler.tick()
+        await quiet()
         flags = [(t.spec.traceparent or "")[-2:] for t in world.store.load().tasks]
         assert sorted(flags) == ["00"] * 7 + ["01"] * 3
         until(lambda: len(receiver.named("task:submit")) == 3, 10, "the spans")
@@ -267,6 +270,7 @@ async def test_a_task_that_is_leased_in_the_turn_of_its_acceptance_has_its_wait(
     await quiet()
     task_id = await submit(world, _TRACED)
     assert [lease.task_id for lease in await claim] == [task_id]
+    await quiet()
     wait = receiver.one("task:wait", task_id=task_id)
     assert wait.ended == wait.begun
 

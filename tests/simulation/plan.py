@@ -39,6 +39,8 @@ CALM = Plan()
 CROWDED = Plan(busy_seconds=3.0, tasks=120, workers=2)
 #: Nothing fails, and all that people, calendars and retention do is done.
 OPERATED = Plan(queue_pauses=0.5, drains=0.3, expires=0.3, schedules=2, keep_seconds=20.0)
+#: Calendars go on under one scheduler after the other.
+FOLLOWED = Plan(schedules=2, scheduler_crashes=0.3)
 #: Attempts follow each other while copies of earlier reports are still on their way.
 LATE_COPIES = Plan(duplicate=0.5, attempt_fails=0.5)
 

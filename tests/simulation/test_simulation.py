@@ -7,14 +7,14 @@ from random import Random
 import pytest
 import structlog
 
-from tests.simulation.plan import CROWDED, LATE_COPIES, OPERATED, stormy
+from tests.simulation.plan import CROWDED, FOLLOWED, LATE_COPIES, OPERATED, stormy
 from tests.simulation.planted import PLANTED
 from tests.simulation.virtual_loop import Deadlock, VirtualLoop
 from tests.simulation.world import World
 
 _SEEDS = 200
 _CROWDED_SEEDS = 20
-_SEEDS_TO_FIND = 60
+_SEEDS_TO_FIND = 150
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,8 @@ def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     plant, expected = PLANTED[name]
     plant(monkeypatch)
     for seed in range(_SEEDS_TO_FIND):
-        made = World(seed, (stormy(Random(seed)), CROWDED, LATE_COPIES, OPERATED)[seed % 4])
+        plans = stormy(Random(seed)), CROWDED, LATE_COPIES, OPERATED, FOLLOWED
+        made = World(seed, plans[seed % len(plans)])
         try:
             violations = made.run()
         except AssertionError:

@@ -20,6 +20,7 @@ from task_queue.scheduler_parts import SchedulerParts
 from task_queue.settings import TracingSettings
 from task_queue.testing import FakeClock, task_spec
 from task_queue.tracing.span_ids import attempt_span_id, submit_span_id
+from tests.scheduler.hall import quiet
 from tests.store.conftest import new_postgres
 from tests.store.databases import KINDS, Database, NewPostgres
 from tests.tracing.otlp_receiver import OtlpReceiver, otlp_receiver
@@ -97,6 +98,7 @@ async def _two_lives(
     clock.advance(400)
     after.scheduler.tick()
     assert await after.attempt("w2", Outcome.SUCCEEDED) == task_id
+    await quiet()
     first = receiver.one("task:execute", task_attempt=1)
     second = receiver.one("task:execute", task_attempt=2)
     assert int(first.span_id, 16) == attempt_span_id(task_id, 1)
