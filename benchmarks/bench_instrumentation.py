@@ -23,7 +23,7 @@ bootstrapped: 2,000 times pairs are drawn again, and of each its blocks.
 `--control` switches all of it off in both. What then differs from 1 is not the price of anything.
 
 Of log lines and spans there are so many a second at most, and each run begins a new second: with
-runs of about a second their cost counts up to twice what it is in steady traffic.
+runs of two to three seconds their cost counts up to a half more than it is in steady traffic.
 """
 
 import argparse
@@ -46,7 +46,7 @@ from benchmarks.throughput import Run, Throughput, microseconds_per_task
 from task_queue.client.client import Client
 
 _NOOP = "task_queue.noop"
-_TASKS = 25_000
+_TASKS = 50_000
 _PAIRS, _PAIRS_SHORT = 4, 2
 _BLOCKS, _BLOCKS_SHORT = 5, 3  #: of each pair
 _SAMPLE_RATE = 0.1
