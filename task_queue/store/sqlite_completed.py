@@ -17,16 +17,17 @@ from msgspec import Struct
 
 from task_queue.core.task import Task
 from task_queue.store.placement import NO_RESULT
+from task_queue.store.seq_ranges import ranges_of
 
 _ONE = "INSERT INTO completed VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ALIKE = "INSERT INTO completed SELECT ? + rowid, ?, ?, ?, value, ?, NULL, ? FROM carray(?)"
 _KEEP_UNTIL = "INSERT INTO result_runs VALUES (?, ?, ?)"
 #: Fewer are written one by one.
 _FEW = 8
-#: The runs that tasks were in, if nothing is left of them.
+#: The runs that reach into a range of tasks, if nothing is left of them.
 _FORGET_RUNS = (
-    "DELETE FROM result_runs WHERE first_seq IN (SELECT (SELECT first_seq FROM result_runs "
-    "WHERE first_seq <= value ORDER BY first_seq DESC LIMIT 1) FROM carray(?)) AND NOT EXISTS "
+    "DELETE FROM result_runs WHERE first_seq <= ?2 AND first_seq >= coalesce((SELECT first_seq "
+    "FROM result_runs WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1), ?1) AND NOT EXISTS "
     "(SELECT 1 FROM completed WHERE seq BETWEEN first_seq AND last_seq)"
 )
 
@@ -125,5 +126,4 @@ def prune_results(connection: apsw.Connection, now: float, limit: int) -> int:
 
 def forget_runs(connection: apsw.Connection, seqs: Sequence[int]) -> None:
     """Of completed tasks that are gone: nothing is left to be told of their results."""
-    if seqs:
-        connection.execute(_FORGET_RUNS, (apsw.carray(array("q", seqs)),))
+    connection.executemany(_FORGET_RUNS, ranges_of(seqs))
