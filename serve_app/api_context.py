@@ -102,6 +102,11 @@ class ApiContext:
         """The scheduler, at most half a second ago."""
         return await self._reading.get()
 
+    async def reading_from_now(self) -> SchedulerReading:
+        """The scheduler as it is, for who did not find what may be new."""
+        self._reading.forget()
+        return await self._reading.get()
+
     async def lost_workers(self) -> list[WorkerInfo]:
         """Workers that were lost in the last quarter of an hour and have no successor."""
         return await self._lost.get()

@@ -101,8 +101,11 @@ class QueueRoutes:
         if queue in catalogue.queues():
             return queue
         states = queue_states(await self._context.reading(), catalogue)
+        if any(state.queue == queue for state in states):
+            return queue
+        states = queue_states(await self._context.reading_from_now(), catalogue)
         known = [state.queue for state in states]
-        if queue not in known:
+        if queue not in known:  # no submit has made it in the last half second either
             raise ApiProblem(
                 HTTPStatus.NOT_FOUND, f"no queue {shown(queue)}; {hint(queue, known, 'queues')}"
             )

@@ -91,10 +91,13 @@ class World(Struct):
         task_id: str = answer.json()["task_id"]
         return task_id
 
-    async def worker(self, worker_id: str = "w1", slots: int = 4, **fields: Any) -> None:
+    async def worker(
+        self, worker_id: str = "w1", slots: int = 4, incarnation: str | None = None, **fields: Any
+    ) -> None:
         """Register a worker of the pool cpu."""
         given: dict[str, Any] = {"pool": "cpu", "queues": POOLS[0].queues, **fields}
-        info = WorkerInfo(worker_id, f"{worker_id}-process", slots=slots, **given)
+        process = incarnation or f"{worker_id}-process"
+        info = WorkerInfo(worker_id, process, slots=slots, **given)
         await self.scheduler.request(WorkerRegistered(info))
 
     async def claim(self, count: int = 1, worker_id: str = "w1") -> list[Lease]:

@@ -80,7 +80,7 @@ class TestHealth:
             answer = await world.http.get(path)
             assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
             assert "no worker is left: 1 lost" in answer.text
-        await world.worker()
+        await world.worker(incarnation="the next")
         world.clock.advance(1)
         assert (await world.http.get("/health")).json()["status"] == "healthy"
 
@@ -297,7 +297,7 @@ class TestMetrics:
         await world.scheduler.request(WorkerLost("w1", "w1-process", "killed"))
         world.clock.advance(3)
         assert await targets_of(world) == {"w1": 503}
-        await world.worker()
+        await world.worker(incarnation="the next")
         world.clock.advance(1)
         assert await targets_of(world) == {"w1": 200}
 

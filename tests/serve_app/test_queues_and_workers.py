@@ -3,7 +3,8 @@
 import pytest
 
 from task_queue.core.events import WorkerDeregistered, WorkerLost
-from tests.serve_app.api_world import TASKS, World, problem
+from task_queue.store.query import Pool
+from tests.serve_app.api_world import POOLS, TASKS, TYPES, World, problem
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +108,12 @@ class TestWorkers:
         method = "GET" if path == "/status" else "POST"
         answer = await world.http.request(method, f"{WORKERS}/w11{path}")
         assert "did you mean 'w1'" in problem(answer, 404)
+
+
+async def test_a_queue_that_a_submit_has_just_made_can_be_paused(world: World) -> None:
+    await world.scheduler.declare([*POOLS, Pool("any", ("*",), ("shop.collect",))], TYPES)
+    world.clock.advance(3)
+    assert (await world.http.get("/api/v1/queues")).status_code == 200  # read, and kept for a while
+    await world.submit(queue="brand-new")
+    answer = await world.http.post("/api/v1/queues/brand-new/pause")
+    assert (answer.status_code, answer.json()) == (200, {"queue": "brand-new", "paused": True})
