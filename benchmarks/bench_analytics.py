@@ -22,9 +22,9 @@ from msgspec.structs import replace
 
 from benchmarks import analytics_over_http
 from benchmarks.bench_store import installed_postgres
+from benchmarks.flags import flags
 from benchmarks.own_folder import own_folder
 from benchmarks.report import report, spread
-from benchmarks.short_flag import short_flag
 from serve_app.bounded_search import bounded_search
 from task_queue.clock import SystemClock
 from task_queue.core.effects import Changes
@@ -180,7 +180,7 @@ def _spread(name: str, seconds: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    short = short_flag(__doc__)
+    short = flags(__doc__).short
     count, rounds = (_TASKS // 10, _ROUNDS // 4) if short else (_TASKS, _ROUNDS)
     figures: dict[str, float] = {}
     with own_folder() as folder, ExitStack() as servers:

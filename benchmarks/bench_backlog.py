@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
+from benchmarks.flags import flags
 from benchmarks.local_scheduler import (
     BATCH,
     LocalWorker,
@@ -30,7 +31,6 @@ from benchmarks.local_scheduler import (
 )
 from benchmarks.own_folder import own_folder
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from task_queue.scheduler import Scheduler
 
 _BACKLOGS = (1_000, 10_000, 100_000, 1_000_000)
@@ -74,7 +74,7 @@ async def _cost(scheduler: Scheduler, worker: LocalWorker) -> float:
 
 
 def main() -> None:
-    short = short_flag(__doc__)
+    short = flags(__doc__).short
     figures: dict[str, float] = {}
     costs: dict[int, float] = {}
     with own_folder() as folder:

@@ -9,8 +9,8 @@ so many others wait.
 import time
 from random import Random
 
+from benchmarks.flags import flags
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from task_queue.core.events import TasksSubmitted, WorkerPulled, WorkerRegistered
 from task_queue.core.machine import Loaded, QueueMachine
 from task_queue.core.settings import Rules
@@ -58,7 +58,7 @@ def microseconds_per_task(backlog: int) -> float:
 
 def main() -> None:
     figures = {}
-    for backlog in (1_000, 1_000_000) if short_flag(__doc__) else _BACKLOGS:
+    for backlog in (1_000, 1_000_000) if flags(__doc__).short else _BACKLOGS:
         figures[f"core, microseconds per task, backlog {backlog:>9,}"] = microseconds_per_task(
             backlog
         )

@@ -18,9 +18,9 @@ from typing import Any
 
 import httpx
 
+from benchmarks.flags import flags
 from benchmarks.own_folder import own_folder
 from benchmarks.report import report, spread
-from benchmarks.short_flag import short_flag
 from serve_app.api import build_api
 from task_queue.clock import SystemClock
 from task_queue.core.effects import Changes
@@ -144,7 +144,7 @@ async def measure(url: str) -> dict[str, float]:
 
 
 def main() -> None:
-    count = _LETTERS // 10 if short_flag(__doc__) else _LETTERS
+    count = _LETTERS // 10 if flags(__doc__).short else _LETTERS
     with own_folder() as folder:
         url = f"sqlite:///{Path(folder) / 'queue.db'}"
         fill(url, count)

@@ -15,9 +15,9 @@ import statistics
 from collections.abc import Sequence
 
 from benchmarks.cpu_by_process import EXECUTORS
+from benchmarks.flags import flags
 from benchmarks.own_cluster import running_cluster
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Run, Throughput, microseconds_per_task
 from task_queue.client.client import Client
 
@@ -85,7 +85,7 @@ def measure(throughput: Throughput, share: int) -> dict[str, float]:
 
 
 def main() -> None:
-    share = 2 if short_flag(__doc__) else 1
+    share = 2 if flags(__doc__).short else 1
     with running_cluster() as cluster, Client(cluster.url) as client:
         figures = measure(Throughput(cluster, client), share)
     report("bench_end_to_end", figures)

@@ -15,9 +15,9 @@ import psutil
 
 from actors.executor_config import ExecutorConfig
 from actors.executor_pool import ExecutorPool
+from benchmarks.flags import flags
 from benchmarks.own_folder import ROOT
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from task_queue.clock import SystemClock
 from task_queue.core.task import Lease, Report
 
@@ -76,7 +76,7 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def main() -> None:
-    short_flag(__doc__)  # it is short
+    flags(__doc__)  # it is short
     figures: dict[str, float] = {}
     reports, wall, parent, child = asyncio.run(
         Run("task_queue.noop", b'{"args":[],"kwargs":{}}', _NOOPS).go()

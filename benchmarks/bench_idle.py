@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 from benchmarks.cpu_by_process import OURS, REST, CpuByProcess, ProcessTime
+from benchmarks.flags import flags
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import FOLDER, report
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Throughput
 from task_queue.client.client import Client
 
@@ -82,7 +82,7 @@ def load(cluster: RunningCluster, share: int) -> None:
 
 
 def main() -> None:
-    short = short_flag(__doc__)
+    short = flags(__doc__).short
     _STACKS.unlink(missing_ok=True)
     with running_cluster() as cluster:
         time.sleep(_SETTLE_SECONDS)

@@ -26,9 +26,7 @@ Of log lines and spans there are so many a second at most, and each run begins a
 runs of two to three seconds their cost counts up to a half more than it is in steady traffic.
 """
 
-import argparse
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -40,6 +38,7 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
+from benchmarks.flags import flags
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import report
 from benchmarks.throughput import Run, Throughput, microseconds_per_task
@@ -180,19 +179,8 @@ def _seconds(runs: Sequence[Run]) -> float:
     return sum(run.tasks / run.done_per_second for run in runs)
 
 
-def arguments() -> argparse.Namespace:
-    """What was asked for. From now on SIGTERM ends the benchmark in order, as in `short_flag`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--short", action="store_true", help="fewer pairs and blocks")
-    parser.add_argument("--control", action="store_true", help="all of it off in both")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    return parser.parse_args()
-
-
 def main() -> None:
-    asked = arguments()
+    asked = flags(__doc__, control="all of it off in both")
     pairs, spans = [], 0.0
     with span_sink() as endpoint:
         tracing = {"enabled": True, "endpoint": endpoint, "sample_rate": _SAMPLE_RATE}

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 
 from benchmarks.background_load import background_load
+from benchmarks.flags import flags
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import report, spread
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Throughput
 from task_queue.client.client import Client
 
@@ -78,7 +78,7 @@ def _named(name: str, seconds: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    count = _TASKS // 4 if short_flag(__doc__) else _TASKS
+    count = _TASKS // 4 if flags(__doc__).short else _TASKS
     with running_cluster() as cluster, Client(cluster.url) as client:
         over_http(client, _WARM_UP_TASKS)
         figures = _named("over HTTP at idle", over_http(client, count))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.flags import flags
 from benchmarks.local_scheduler import (
     BATCH,
     LocalWorker,
@@ -27,7 +28,6 @@ from benchmarks.local_scheduler import (
 )
 from benchmarks.own_folder import own_folder
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from task_queue.scheduler import Scheduler
 
 
@@ -89,7 +89,7 @@ def _peak_mb() -> float:
 
 
 def main() -> None:
-    tasks = 100_000 if short_flag(__doc__) else 1_000_000
+    tasks = 100_000 if flags(__doc__).short else 1_000_000
     figures: dict[str, float] = {"tasks": tasks}
     steps = {"filled": fill, "started": start, "drained": drain}
     with own_folder() as folder:

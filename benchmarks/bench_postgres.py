@@ -7,10 +7,10 @@ on this machine: fsync and synchronous_commit on. Median, lowest and highest of 
 """
 
 from benchmarks.bench_end_to_end import noop_figures
+from benchmarks.flags import flags
 from benchmarks.own_cluster import running_cluster
 from benchmarks.peers.private_postgres import private_postgres
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Throughput
 from task_queue.client.client import Client
 
@@ -28,7 +28,7 @@ def measure(store_url: str | None, tasks: int) -> dict[str, float]:
 
 
 def main() -> None:
-    tasks = _TASKS // 2 if short_flag(__doc__) else _TASKS
+    tasks = _TASKS // 2 if flags(__doc__).short else _TASKS
     figures = {f"SQLite, {name}": value for name, value in measure(None, tasks).items()}
     with private_postgres() as server:
         measured = measure(server.url, tasks)

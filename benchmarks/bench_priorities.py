@@ -15,9 +15,9 @@ import random
 import time
 from collections.abc import Sequence
 
+from benchmarks.flags import flags
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import report, spread
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Throughput
 from task_queue.client.client import Client
 from task_queue.client.submission import submit_request
@@ -85,7 +85,7 @@ def _started(task: Task) -> float:
 
 
 def main() -> None:
-    seconds = _SECONDS / 5 if short_flag(__doc__) else _SECONDS
+    seconds = _SECONDS / 5 if flags(__doc__).short else _SECONDS
     with running_cluster() as cluster:
         tasks = run(cluster, seconds)
     figures = waits(tasks)

@@ -16,9 +16,9 @@ import httpx
 
 from benchmarks.background_load import background_load
 from benchmarks.cpu_by_process import CpuByProcess
+from benchmarks.flags import flags
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import report, spread
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Throughput
 from monitoring.metrics import MetricsSource, render_metrics
 from task_queue.client.client import Client
@@ -91,7 +91,7 @@ def _named(name: str, seconds: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    count = _SCRAPES // 10 if short_flag(__doc__) else _SCRAPES
+    count = _SCRAPES // 10 if flags(__doc__).short else _SCRAPES
     with running_cluster() as cluster, httpx.Client(base_url=cluster.url, timeout=30) as http:
         with Client(cluster.url) as client:
             throughput = Throughput(cluster, client)

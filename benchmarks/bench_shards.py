@@ -22,6 +22,7 @@ from typing import Literal
 
 import uvloop
 
+from benchmarks.flags import flags
 from benchmarks.local_scheduler import (
     BATCH,
     LocalWorker,
@@ -33,7 +34,6 @@ from benchmarks.local_scheduler import (
 )
 from benchmarks.own_folder import own_folder
 from benchmarks.report import report, spread
-from benchmarks.short_flag import short_flag
 from task_queue.clock import SystemClock
 from task_queue.core.events import QueuePaused
 from task_queue.core.task import Report
@@ -151,7 +151,7 @@ def latency_figures(folder: Path, count: int, situation: Situation) -> dict[str,
 
 
 def main() -> None:
-    count = _LATENCIES // 4 if short_flag(__doc__) else _LATENCIES
+    count = _LATENCIES // 4 if flags(__doc__).short else _LATENCIES
     with own_folder() as folder:
         figures = throughput_figures(folder)
     situations: tuple[Situation, ...] = (

@@ -10,10 +10,7 @@ minutes at most, fills what may be full; of the rest the first and the last thir
 curve of memory and disk, one point a minute, is printed. --short: one minute, to try it out.
 """
 
-import argparse
-import signal
 import statistics
-import sys
 import threading
 import time
 from pathlib import Path
@@ -23,6 +20,7 @@ from msgspec import Struct, field
 
 from benchmarks.background_load import background_load
 from benchmarks.cpu_by_process import memory_by_role
+from benchmarks.flags import flags
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import report
 from task_queue.client.client import Client
@@ -98,17 +96,8 @@ def _curve(samples: Samples) -> str:
     )
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--per-second", type=float, default=1_000.0)
-    parser.add_argument("--short", action="store_true")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    return parser.parse_args()
-
-
 def main() -> None:
-    options = _options()
+    options = flags(__doc__, {"minutes": 10.0, "per-second": 1_000.0})
     seconds = 60.0 if options.short else options.minutes * 60
     with running_cluster(sections=_RETENTION) as cluster:
         samples = soak(cluster, seconds, options.per_second)

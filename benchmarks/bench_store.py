@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from benchmarks.flags import flags
 from benchmarks.local_scheduler import LocalWorker, batches, local_scheduler, sqlite_in, submit
 from benchmarks.own_folder import own_folder
 from benchmarks.peers.private_postgres import private_postgres
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from task_queue.store import open_store as open_store_at
 from task_queue.store.memory import MemoryStore
 from task_queue.store.protocol import Store
@@ -50,7 +50,7 @@ def installed_postgres() -> Iterator[str | None]:
 
 
 def main() -> None:
-    short_flag(__doc__)  # it is short
+    flags(__doc__)  # it is short
     figures: dict[str, float] = {}
     with own_folder() as folder, ExitStack() as servers:
         stores: dict[str, Callable[[], Store]] = {

@@ -11,10 +11,10 @@ measurement all are done.
 
 import msgspec
 
+from benchmarks.flags import flags
 from benchmarks.http_load import Answered, post
 from benchmarks.own_cluster import RunningCluster, running_cluster
 from benchmarks.report import report, spread
-from benchmarks.short_flag import short_flag
 from benchmarks.throughput import Throughput
 from task_queue.client.client import Client
 from task_queue.wire import BatchRequest, SubmitRequest
@@ -58,7 +58,7 @@ class SubmitRate:
 
 
 def main() -> None:
-    share = 4 if short_flag(__doc__) else 1
+    share = 4 if flags(__doc__).short else 1
     figures: dict[str, float] = {}
     with running_cluster() as cluster, Client(cluster.url) as client:
         rate = SubmitRate(cluster, client)

@@ -25,8 +25,8 @@ import ray
 import uvloop
 from grpc import aio
 
+from benchmarks.flags import flags
 from benchmarks.report import report
-from benchmarks.short_flag import short_flag
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.handshake import stream_key
 from task_queue.stream.stream_client import StreamClient
@@ -183,7 +183,7 @@ def _grpc_options() -> list[tuple[str, int]]:
 
 
 def main() -> None:
-    short = short_flag(__doc__)
+    short = flags(__doc__).short
     # As in a cluster of `python -m cluster up`: processes as nice as their callers, and a token.
     os.environ |= {"RAY_worker_niceness": "0", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with tempfile.TemporaryDirectory(prefix="tq-", ignore_cleanup_errors=True) as folder:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.flags import flags
 from benchmarks.local_scheduler import (
     LocalWorker,
     batches,
@@ -31,7 +32,6 @@ from benchmarks.local_scheduler import (
 from benchmarks.own_folder import own_folder
 from benchmarks.report import report
 from benchmarks.scheduler_model import Point, SchedulerModel, Shard
-from benchmarks.short_flag import short_flag
 from task_queue.core.task import Report
 from task_queue.scheduler import Scheduler
 
@@ -211,7 +211,7 @@ def tried_figures(folder: Path, task_seconds: float, most: int) -> dict[str, flo
 
 
 def main() -> None:
-    short = short_flag(__doc__)
+    short = flags(__doc__).short
     with own_folder() as folder:
         points = measure(folder, _WORKERS[::3] if short else _WORKERS)
         model = SchedulerModel(points)

@@ -6,7 +6,8 @@ Hypothesis looks quickly and always alike, or with `HYPOTHESIS_PROFILE=thorough`
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
 
 import pytest
 import structlog
@@ -15,6 +16,12 @@ from hypothesis import HealthCheck, settings
 from benchmarks.peers.broker import Broker
 from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
 from benchmarks.peers.private_redis import private_redis
+from tests.chaos.private_disk import CannotMount, PrivateDisk, private_disk
+
+_T = TypeVar("_T")
+
+#: A new database has 40 MB, and its log 16 MB for each file.
+_SMALL_DISK_BYTES = 128 * 1024 * 1024
 
 _IN_CI = bool(os.environ.get("CI"))
 # A slow moment of a shared machine is not a failure, so there are no deadlines.
@@ -31,33 +38,36 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def _entered(stack: ExitStack, server: AbstractContextManager[_T]) -> _T:
+    """The server, started; where it is not installed the test is skipped, in CI it fails."""
+    try:
+        return stack.enter_context(server)
+    except (FileNotFoundError, CannotMount) as error:
+        if _IN_CI:
+            raise
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def redis_server() -> Iterator[Broker]:
     """A Redis of the test's own, on the loopback interface."""
     with ExitStack() as servers:
-        try:
-            broker = servers.enter_context(private_redis())
-        except FileNotFoundError as error:
-            if "CI" in os.environ:
-                raise
-            pytest.skip(str(error))
-        yield broker
+        yield _entered(servers, private_redis())
 
 
 @pytest.fixture(scope="session")
 def start_postgres() -> Iterator[Callable[[], PrivatePostgres]]:
     """Starts a server of the test's own, on the loopback interface; all end with the session."""
     with ExitStack() as servers:
+        yield lambda: _entered(servers, private_postgres())
 
-        def start() -> PrivatePostgres:
-            try:
-                return servers.enter_context(private_postgres())
-            except FileNotFoundError as error:
-                if "CI" in os.environ:
-                    raise
-                pytest.skip(str(error))
 
-        yield start
+@pytest.fixture
+def postgres_on_small_disk() -> Iterator[tuple[PrivateDisk, PrivatePostgres]]:
+    """A server of the test's own, and the disk that has its data and nothing else."""
+    with ExitStack() as stack:
+        disk = _entered(stack, private_disk(_SMALL_DISK_BYTES))
+        yield disk, _entered(stack, private_postgres(disk.folder))
 
 
 @pytest.fixture(autouse=True)

@@ -339,10 +339,9 @@ def _parsed(url: str) -> httpx.URL:
 
 def response_of(status: int, body: bytes, retry_after: str) -> HttpResponse:
     """An answer with the header of it that matters here, empty if there is none."""
-    text = retry_after
     # The other form that RFC 9110 allows, a date, is of no use between clocks that differ.
-    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    after = float(text) if is_number else None
+    is_number = retry_after.isascii() and retry_after.isdigit() and len(retry_after) <= _MOST_DIGITS
+    after = float(retry_after) if is_number else None
     return HttpResponse(status, body, after)
 
 

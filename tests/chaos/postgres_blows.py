@@ -46,7 +46,7 @@ def postgres_blows(server: PrivatePostgres, disk: PrivateDisk | None) -> Mapping
         assert disk is not None
         uses_up_log = bool(fault.pick % 2)
         with one_at_a_time:
-            filled = disk.stay_full_for(fault.seconds, end_by_its_log if uses_up_log else bool)
+            filled = disk.stay_full_for(fault.seconds, end_by_its_log if uses_up_log else None)
             started = _bring_back(server)
         log = ", log used up" if uses_up_log else ""
         return f"{filled} bytes filled{log}{', the server ended itself' if started else ''}"

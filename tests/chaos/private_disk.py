@@ -36,15 +36,16 @@ class PrivateDisk:
         filled = self.stay_full_for(seconds)
         return f"{filled} bytes filled, log {'not emptied' if busy else 'emptied'}"
 
-    def stay_full_for(self, seconds: float, meanwhile: Callable[[], object] = bool) -> int:
+    def stay_full_for(self, seconds: float, when_full: Callable[[], object] | None = None) -> int:
         """No byte is left for so long. Returns how many were taken at first.
 
         Args:
-            meanwhile: called as soon as it is full.
+            when_full: called once, as soon as it is.
         """
         with self.full() as fill:
             filled = fill()
-            meanwhile()
+            if when_full:
+                when_full()
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:  # what a checkpoint gave back is taken as well
                 fill()

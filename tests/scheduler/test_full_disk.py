@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import psycopg
 import pytest
 
 from benchmarks.local_scheduler import LocalWorker, local_scheduler, succeeded
-from benchmarks.peers.private_postgres import PrivatePostgres, private_postgres
+from benchmarks.peers.private_postgres import PrivatePostgres
 from task_queue.core.events import WorkerResumed
 from task_queue.core.status import Status
 from task_queue.core.task import TaskSpec
@@ -18,36 +17,20 @@ from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.store import open_store
 from task_queue.testing import task_spec
 from tests.chaos.postgres_blows import use_up_log
-from tests.chaos.private_disk import CannotMount, PrivateDisk, private_disk
+from tests.chaos.private_disk import PrivateDisk
 
-#: A database that is new has 40 MB, and its log 16 MB for each file.
-_DISK_BYTES = 128 * 1024 * 1024
 _LONG_BYTES = 500_000
 _MOST_LONG = 20
 _DEADLINE_SECONDS = 60.0
 
 
-@pytest.fixture
-def placed() -> Iterator[tuple[PrivateDisk, PrivatePostgres]]:
-    """A server, and the disk that it is on."""
-    with ExitStack() as stack:
-        try:
-            disk = stack.enter_context(private_disk(_DISK_BYTES))
-            server = stack.enter_context(private_postgres(disk.folder))
-        except (CannotMount, FileNotFoundError) as error:
-            if "CI" in os.environ:
-                raise
-            pytest.skip(str(error))
-        yield disk, server
-
-
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("what", ["table", "log"])
 def test_nothing_is_accepted_and_nothing_lost_while_the_disk_of_postgresql_is_full(
-    placed: tuple[PrivateDisk, PrivatePostgres], what: str
+    postgres_on_small_disk: tuple[PrivateDisk, PrivatePostgres], what: str
 ) -> None:
     """A table that cannot grow fails a statement; a log that cannot ends the server."""
-    disk, server = placed
+    disk, server = postgres_on_small_disk
     asyncio.run(_full(disk, server, uses_up_log=what == "log"))
 
 
