@@ -203,6 +203,14 @@ class ExecutorPool:
             self._estimates.forget_expected()
         return slots + self._estimates.ahead(max(0, slots - self._stuck)) if slots else 0
 
+    def expects_end_within(self, seconds: float) -> bool:
+        """Whether a task that runs is of a kind that has taken less than so long."""
+        known = self._estimates.seconds
+        return any(
+            host.load and known.get(host.leases[0].name, math.inf) < seconds
+            for host in self._processes
+        )
+
     def trust_until(self, moment: float) -> None:
         """What has not started by then is reported RELEASED: its lease may be void, and another
         worker may run it. An earlier moment than the last one changes nothing.

@@ -27,6 +27,7 @@ from task_queue.core.task import TaskSpec
 from task_queue.replica_book import ReplicaReport
 from task_queue.scheduler_api import (
     DeadLetter,
+    Ended,
     SchedulerReading,
     SchedulerSilent,
     SchedulerUnavailable,
@@ -72,6 +73,9 @@ class SchedulerHandle:
 
     async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
         await self._stream.wait_over(task_ids, timeout_seconds)
+
+    async def end_of(self, task_id: str, timeout_seconds: float) -> Ended | None:
+        return await self._stream.end_of(task_id, timeout_seconds)
 
     async def request(self, event: Event) -> Answer:
         blob = encode(event)

@@ -67,7 +67,7 @@ class SchedulerActor:
         await self._begun().scheduler.started()
 
     async def endpoint(self) -> bytes:
-        """Where the calls that are many are served: submit, pull and wait_over."""
+        """Where the calls that are many are served: submit, pull, wait_over and end_of."""
         return encode(await self._begun().endpoint())
 
     async def request(self, event: bytes) -> bytes:

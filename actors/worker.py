@@ -30,6 +30,9 @@ _MOST_PULLS = 2
 #: While the executors have work in hand, ends are told together, so much later at most: each turn
 #: of the scheduler costs as much as some thirty tasks.
 _COMPANY_SECONDS = 0.005
+#: What ends within a moment of its arrival is told by the pull that asks for more: one call less
+#: before the end of a short task is known.
+_MOMENT_SECONDS = 0.001
 _RETRY_SECONDS = (0.02, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -46,6 +49,7 @@ class Executors(Protocol):
     def take_progress(self) -> list[ProgressNote]: ...
     def holding(self) -> list[tuple[str, int]]: ...
     def wanted_leases(self) -> int: ...
+    def expects_end_within(self, seconds: float) -> bool: ...
     def trust_until(self, moment: float) -> None: ...
     async def stop(self, grace_seconds: float) -> None: ...
 
@@ -82,6 +86,7 @@ class Worker:
         self._seq = 0
         self._open: dict[int, OpenPull] = {}
         self._pulled_at = clock.monotonic()
+        self._leased_at = clock.monotonic()
         self._news = False  #: there is something to report, or room
         self._woken = asyncio.Event()  #: there is something to do
         self._closing = False
@@ -126,7 +131,7 @@ class Worker:
 
     async def _pull_until_dismissed(self) -> str:
         while True:
-            wait = self._company_seconds()
+            wait = self._put_off_seconds()
             if not wait and self._pull_is_due():
                 self._news = False
                 self._open_pull()
@@ -149,11 +154,16 @@ class Worker:
     def _pull_is_due(self) -> bool:
         return not self._open or (self._has_news() and len(self._open) < _MOST_PULLS)
 
-    def _company_seconds(self) -> float:
-        """How long a further pull is put off; not at all if nothing here waits for a slot."""
-        if self._closing or not self._executors.backlog:
+    def _put_off_seconds(self) -> float:
+        """How long the next pull is put off, so that it tells of more: while leases wait for a slot
+        here, or until the end of a short task that has just come."""
+        if self._closing:
             return 0.0
-        return max(0.0, self._pulled_at + _COMPANY_SECONDS - self._clock.monotonic())
+        if self._executors.backlog:
+            return max(0.0, self._pulled_at + _COMPANY_SECONDS - self._clock.monotonic())
+        if self._open or self._news or not self._executors.expects_end_within(_MOMENT_SECONDS):
+            return 0.0
+        return max(0.0, self._leased_at + _MOMENT_SECONDS - self._clock.monotonic())
 
     def _open_pull(self) -> None:
         self._seq += 1
@@ -208,6 +218,7 @@ class Worker:
         return order
 
     def _run(self, leases: list[Lease], asked_at: float) -> None:
+        self._leased_at = self._clock.monotonic()
         for lease in leases:
             if lease.expires_in_seconds is not None:
                 moment = asked_at + lease.expires_in_seconds

@@ -3,8 +3,8 @@ folder of a running cluster and with what is needed to join its Ray.
 
     python -m benchmarks.inside_cluster config.yaml 300
 
-Prints, as JSON, the seconds of so many tasks, one after the other: `submit` of the scheduler's
-handle, `wait_over`, and the result as the store has it.
+Prints, as JSON, the seconds of so many tasks, one after the other, from `submit` of the scheduler's
+handle to the result: what the API does for a request that submits and waits.
 """
 
 import asyncio
@@ -16,38 +16,34 @@ from pathlib import Path
 
 from actors.handles import SchedulerHandle
 from cluster import ray_connection
+from serve_app.submit_and_wait import submit_and_wait
 from task_queue.clock import SystemClock
-from task_queue.core.status import TERMINAL
 from task_queue.scheduler_api import SchedulerApi
 from task_queue.settings import load_settings
-from task_queue.store import open_reader
-from task_queue.store.protocol import Reader
 from task_queue.testing import task_spec
 
 _WAIT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.005
 
 
-async def _latencies(scheduler: SchedulerApi, reader: Reader, count: int) -> list[float]:
-    await _result(scheduler, reader)  # the first one connects
+async def _latencies(scheduler: SchedulerApi, count: int) -> list[float]:
+    await scheduler.submit([])  # it connects
+    await _result(scheduler)
     seconds = []
     for _ in range(count):
         await asyncio.sleep(_PAUSE_SECONDS)
         began = time.perf_counter()
-        await _result(scheduler, reader)
+        await _result(scheduler)
         seconds.append(time.perf_counter() - began)
     return seconds
 
 
-async def _result(scheduler: SchedulerApi, reader: Reader) -> bytes:
+async def _result(scheduler: SchedulerApi) -> bytes:
     """What one no-op task returned."""
     spec = task_spec("task_queue.noop", now=SystemClock().now())
-    await scheduler.submit([spec])
-    while True:
-        await scheduler.wait_over([spec.id], _WAIT_SECONDS)
-        task = reader.find([spec.id])[spec.id]
-        if task.status in TERMINAL:
-            return reader.results([task.seq])[task.seq]
+    run = await submit_and_wait(scheduler.submit, scheduler, spec, _WAIT_SECONDS)
+    assert run.end is not None and run.end.result is not None
+    return run.end.result
 
 
 def main() -> None:
@@ -56,7 +52,7 @@ def main() -> None:
     if not ray_connection.find(settings):
         raise SystemExit(f"no cluster of {config} runs here")
     scheduler = SchedulerHandle(settings.ray.namespace)
-    print(json.dumps(asyncio.run(_latencies(scheduler, open_reader(settings.store.url), count))))
+    print(json.dumps(asyncio.run(_latencies(scheduler, count))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Single tasks: submit, run, look, wait, result, timeline, output, cancel, retry."""
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,11 +15,13 @@ from serve_app.api_context import ApiContext, unknown_tasks
 from serve_app.decoding import NoFields, decode_body, decode_query
 from serve_app.operation import Operation
 from serve_app.problems import ApiProblem, refusal, unavailable
-from serve_app.results import result_of
+from serve_app.results import end_view, result_of
+from serve_app.submit_and_wait import submit_and_wait
 from task_queue.core.effects import Moved, Refused
 from task_queue.core.events import CancelRequested
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task, TaskSpec
+from task_queue.scheduler_api import SchedulerUnavailable
 from task_queue.wire import (
     LogsAnswer,
     LogView,
@@ -115,13 +119,24 @@ class TaskRoutes:
         wait_seconds = decode_query(request, RunQuery).wait_seconds
         wanted = decode_body(await request.body(), SubmitRequest)
         spec = await self._context.submission.spec(wanted, self._context.origin(request))
-        submitted = await self._context.coalescer.submit(spec)
-        await self._context.scheduler.wait_over([submitted.task_id], wait_seconds)
-        task = await self._find(submitted.task_id)
-        stored = await self._result(task)
-        view = result_of(task, stored, self._context.clock.now())
-        status = HTTPStatus.OK if submitted.duplicate else HTTPStatus.CREATED
-        return json_answer(view, status, {"Location": f"{_TASKS}/{submitted.task_id}"})
+        now = asyncio.get_running_loop().time
+        until = now() + wait_seconds
+        run = await submit_and_wait(
+            self._context.submit, self._context.scheduler, spec, wait_seconds
+        )
+        if run.end is not None:
+            view = end_view(spec, run.end, self._context.clock.now())
+        else:
+            view = await self._end_in_store(run.submitted.task_id, max(0.0, until - now()))
+        status = HTTPStatus.OK if run.submitted.duplicate else HTTPStatus.CREATED
+        return json_answer(view, status, {"Location": f"{_TASKS}/{run.submitted.task_id}"})
+
+    async def _end_in_store(self, task_id: str, wait_seconds: float) -> ResultView:
+        """How a task that was accepted ended, or where it stands when the time is up."""
+        with suppress(SchedulerUnavailable):  # then what the store knows must do
+            await self._context.scheduler.wait_over([task_id], wait_seconds)
+        task = await self._find(task_id)
+        return result_of(task, await self._result(task), self._context.clock.now())
 
     async def _find(self, task_id: str) -> Task:
         """A task that was accepted a moment ago.

@@ -8,7 +8,8 @@ that is refused one by one.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,7 +18,7 @@ from task_queue.core.effects import Accepted, Refused
 from task_queue.core.task import TaskSpec
 
 #: `SchedulerApi.submit`, of tasks that were not sent before.
-Submit = Callable[[Sequence[TaskSpec]], Awaitable[Accepted | Refused]]
+Submit = Callable[[Sequence[TaskSpec]], Coroutine[Any, Any, Accepted | Refused]]
 
 _MOST_TASKS = 500
 _MOST_BYTES = 4_000_000
@@ -91,12 +92,19 @@ class SubmitCoalescer:
 
 
 def _settle(some: list[_Waiting], answer: Accepted) -> None:
-    duplicates = set(answer.duplicates)
-    for position, (one, task_id) in enumerate(zip(some, answer.task_ids, strict=True)):
-        # A call that was repeated on the way finds its own tasks: those are not older.
-        older = position in duplicates and task_id != one.spec.id
+    for one, submitted in zip(some, submitted_of([w.spec for w in some], answer), strict=True):
         if not one.future.done():
-            one.future.set_result(Submitted(task_id, older))
+            one.future.set_result(submitted)
+
+
+def submitted_of(specs: Sequence[TaskSpec], answer: Accepted) -> list[Submitted]:
+    """What became of each task of a call that was accepted."""
+    duplicates = set(answer.duplicates)
+    # A call that was repeated on the way finds its own tasks: those are not older.
+    return [
+        Submitted(task_id, position in duplicates and task_id != spec.id)
+        for position, (spec, task_id) in enumerate(zip(specs, answer.task_ids, strict=True))
+    ]
 
 
 def _parts(some: list[_Waiting]) -> list[list[_Waiting]]:

@@ -1,50 +1,93 @@
 """Those who wait for a task to be over."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from task_queue.core.effects import Effects
+from task_queue.core.status import Status
+from task_queue.core.task import Task
+from task_queue.scheduler_api import Ended
 
 #: Who waits for many tasks is told a little later, so that one answer tells of many. Seconds.
 _COMPANY_SECONDS = 0.005
+
+#: A task that is over and the turn in which it ended; None: nobody knows any more.
+End = asyncio.Future[tuple[Task, Effects] | None]
 
 
 class OverWaiters:
     """Futures by task id. A waiter is woken by the first of its tasks, once."""
 
     def __init__(self) -> None:
-        self._by_task: dict[str, list[asyncio.Future[None]]] = {}
+        self._by_task: dict[str, list[End]] = {}
 
     async def wait(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
         """Until one of the tasks is over or the time is up. The tasks must be live now."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self.waiting(task_ids) as end:
+            known = await _known(end, timeout_seconds)
+        if known is not None and len(task_ids) > 1:
+            await asyncio.sleep(_COMPANY_SECONDS)
+
+    @contextmanager
+    def waiting(self, task_ids: Sequence[str]) -> Iterator[End]:
+        """The end of the first of these tasks that ends from now on, live or not."""
+        future: End = asyncio.get_running_loop().create_future()
         for task_id in task_ids:
             self._by_task.setdefault(task_id, []).append(future)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                await future
-        except TimeoutError:
-            return
+            yield future
         finally:
             self._forget(task_ids, future)
-        if len(task_ids) > 1:
-            await asyncio.sleep(_COMPANY_SECONDS)
 
-    def wake(self, task_ids: Iterable[str]) -> None:
-        """These tasks are over."""
+    def wake(self, fx: Effects) -> None:
+        """Some tasks are over."""
         if not self._by_task:
             return
-        for task_id in task_ids:
-            for future in self._by_task.pop(task_id, ()):
-                if not future.done():
-                    future.set_result(None)
+        for task in fx.over:
+            waiting = self._by_task.pop(task.spec.id, None)
+            if waiting is not None:
+                _tell(waiting, (task, fx))
 
     def wake_all(self) -> None:
         """Nobody knows any more: everybody shall look again."""
-        self.wake(list(self._by_task))
+        for waiting in self._by_task.values():
+            _tell(waiting, None)
+        self._by_task.clear()
 
-    def _forget(self, task_ids: Sequence[str], future: asyncio.Future[None]) -> None:
+    def _forget(self, task_ids: Sequence[str], future: End) -> None:
         for task_id in task_ids:
             waiting = self._by_task.get(task_id)
             if waiting is not None and future in waiting:  # it may be a later list, without it
                 waiting.remove(future)
                 if not waiting:
                     del self._by_task[task_id]
+
+
+async def told(end: End, timeout_seconds: float) -> Ended | None:
+    """How the task ended; None if the time is up or nobody knows any more."""
+    known = await _known(end, timeout_seconds)
+    return None if known is None else _ended(*known)
+
+
+async def _known(end: End, timeout_seconds: float) -> tuple[Task, Effects] | None:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await end
+    except TimeoutError:
+        return None
+
+
+def _tell(waiting: Sequence[End], end: tuple[Task, Effects] | None) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(end)
+
+
+def _ended(task: Task, fx: Effects) -> Ended:
+    """What a turn knows of the end of one of its tasks."""
+    assert task.finished_at is not None  # it is over
+    result = None
+    if task.status is Status.COMPLETED:
+        result = next(report.result for ended, report in fx.changes.ended if ended is task)
+    return Ended(task.status, task.finished_at, task.error, result)

@@ -23,12 +23,13 @@ from task_queue.core.task import TaskSpec
 from task_queue.dead_letters import fill_in_arguments, still_dead
 from task_queue.histogram import sum_of
 from task_queue.latency_book import LatencyBook
-from task_queue.over_waiters import OverWaiters
+from task_queue.over_waiters import OverWaiters, told
 from task_queue.paging import wants_page
 from task_queue.recent_grants import PullId, RecentGrants
 from task_queue.replica_book import ReplicaBook, ReplicaReport
 from task_queue.scheduler_api import (
     DeadLetter,
+    Ended,
     SchedulerReading,
     SchedulerUnavailable,
     StoreReading,
@@ -178,6 +179,14 @@ class Scheduler:
                 return
         await self._waiters.wait(task_ids, timeout_seconds)
 
+    async def end_of(self, task_id: str, timeout_seconds: float) -> Ended | None:
+        with self._waiters.waiting([task_id]) as end:
+            if self._absent([task_id]):
+                await self._turns.answered()  # its submit may be among what has come in
+                if self._absent([task_id]) and not end.done():
+                    return None
+            return await told(end, timeout_seconds)
+
     def _absent(self, task_ids: Sequence[str]) -> list[str]:
         live = self._turns.require_machine().book.live
         return [task_id for task_id in task_ids if task_id not in live]
@@ -244,7 +253,7 @@ class Scheduler:
                 if not asker.done():
                     asker.set_result(grant)
         if fx.over:
-            self._waiters.wake(task.spec.id for task in fx.over)
+            self._waiters.wake(fx)
         self._ended += len(fx.over) - fx.replayed
         self._latencies.take(fx.changes.ended, now)
 

@@ -11,7 +11,8 @@ from msgspec import Struct, field
 
 from task_queue.core.effects import Accepted, Answer, Counted, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
-from task_queue.core.task import TaskSpec
+from task_queue.core.status import Status
+from task_queue.core.task import TaskError, TaskSpec
 from task_queue.core.worker import WorkerInfo
 from task_queue.errors import TaskQueueError
 from task_queue.histogram import Histogram
@@ -38,6 +39,15 @@ class DeadLetter(NamedTuple):
 
     task_id: str
     attempt: int
+
+
+class Ended(Struct, gc=False):
+    """How a task ended, without what it was given."""
+
+    status: Status
+    finished_at: float
+    error: TaskError | None
+    result: bytes | None  #: JSON
 
 
 class QueueState(Struct):
@@ -165,6 +175,13 @@ class SchedulerApi(WorkerCalls, Protocol):
 
     async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
         """Return when one of the tasks is over, or not known, or the time is up."""
+
+    async def end_of(self, task_id: str, timeout_seconds: float) -> Ended | None:
+        """How a task ended, once it has.
+
+        The submit of the task may be on its way still, if it was sent first. None: the time is up,
+        or the task is not live: the store knows more.
+        """
 
     async def declare(self, pools: Sequence[Pool], task_types: Sequence[TaskType]) -> None:
         """Say which worker pools there are, and which tasks they know."""

@@ -182,6 +182,12 @@ class TurnLoop:
             self._settling.append(waiter)
             await waiter
 
+    async def answered(self) -> None:
+        """Wait until all that has come in so far has its answer, whatever it is."""
+        last = self._inbox.last
+        if last is not None:
+            await asyncio.wait([last])
+
     async def caught_up(self) -> None:
         """Like `settled`, after all that has come in so far."""
         await self.settled()

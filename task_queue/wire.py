@@ -11,8 +11,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from task_queue.clock import to_rfc3339
 from task_queue.core.effects import TimelineEvent
-from task_queue.core.status import TERMINAL
-from task_queue.core.task import Task
+from task_queue.core.status import TERMINAL, Status
+from task_queue.core.task import Task, TaskError
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Tag = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -321,14 +321,16 @@ def task_view(task: Task) -> TaskView:
     )
 
 
-def result_view(task: Task, result: bytes | None) -> ResultView:
+def result_view(
+    task_id: str, status: Status, error: TaskError | None, result: bytes | None
+) -> ResultView:
     """How a task ended; `result` is its JSON as stored, None if it has none."""
-    error = task.error if task.status in TERMINAL else None
+    told = error if status in TERMINAL else None
     return ResultView(
-        task.spec.id,
-        task.status.value,
+        task_id,
+        status.value,
         Raw(result) if result is not None else None,
-        ErrorView(error.type, error.message, error.traceback) if error else None,
+        ErrorView(told.type, told.message, told.traceback) if told else None,
     )
 
 

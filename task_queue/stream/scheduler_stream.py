@@ -15,16 +15,19 @@ from typing import Any
 from task_queue.core.effects import Accepted, Grant, Refused
 from task_queue.core.events import WorkerPulled
 from task_queue.core.task import TaskSpec
-from task_queue.scheduler_api import SchedulerSilent, SchedulerUnavailable
+from task_queue.scheduler_api import Ended, SchedulerSilent, SchedulerUnavailable
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.limits import StreamLimits
 from task_queue.stream.outcome import StreamLost
 from task_queue.stream.scheduler_calls import (
+    END_OF,
     PULL,
     SUBMIT,
     SUBMIT_AGAIN,
     WAIT_OVER,
+    EndOf,
     WaitOver,
+    decode_end,
     decode_grant,
     decode_submitted,
     encode,
@@ -41,7 +44,7 @@ _Ask = Callable[[bool], tuple[int, bytes]]
 
 
 class SchedulerStream:
-    """Submit, pull and wait_over, from any process of the cluster.
+    """Submit, pull, wait_over and end_of, from any process of the cluster.
 
     It may be made where no event loop runs: it belongs to the loop of its first call, and to
     another one when it is next called there.
@@ -86,6 +89,14 @@ class SchedulerStream:
         now = asyncio.get_running_loop().time
         end = now() + timeout_seconds
         await self._call(lambda _: (WAIT_OVER, encode(WaitOver(ids, max(0.0, end - now())))))
+
+    async def end_of(self, task_id: str, timeout_seconds: float) -> Ended | None:
+        now = asyncio.get_running_loop().time
+        until = now() + timeout_seconds
+        end: Ended | None = decode_end(
+            await self._call(lambda _: (END_OF, encode(EndOf(task_id, max(0.0, until - now())))))
+        )
+        return end
 
     async def close(self) -> None:
         """End the connection, if there is one in this loop; a later call makes a new one."""

@@ -196,7 +196,8 @@ class MemoryEndpoints(Endpoints):
         return OutcomesAnswer(over, [t.spec.id for t in tasks if t.status not in TERMINAL])
 
     def _outcome(self, task: Task) -> Outcome:
-        view = wire.result_view(task, self._store.results([task.seq]).get(task.seq))
+        stored = self._store.results([task.seq]).get(task.seq)
+        view = wire.result_view(task.spec.id, task.status, task.error, stored)
         result = Raw() if view.result is None else view.result
         return Outcome(view.task_id, view.status, result, view.error)
 

@@ -23,6 +23,7 @@ class FakeExecutors:
         self.may_stop.set()
         self.start_error: TaskQueueError | None = None
         self.backlog = 0
+        self.ends_soon = False
         self.trusted_until = 0.0
         self.on_change: Callable[[], None] = lambda: None
         self._reports: list[Report] = []
@@ -77,6 +78,9 @@ class FakeExecutors:
 
     def wanted_leases(self) -> int:
         return self.slots
+
+    def expects_end_within(self, seconds: float) -> bool:
+        return self.ends_soon and bool(self.running)
 
     def trust_until(self, moment: float) -> None:
         self.trusted_until = moment

@@ -110,6 +110,26 @@ async def test_a_worker_with_work_in_hand_tells_ends_together(
         await until(lambda: statuses(store, [urgent]) == [Status.COMPLETED])
 
 
+async def test_the_end_of_a_short_task_is_told_by_the_pull_that_asks_for_more(
+    scheduler: Scheduler, store: MemoryStore, clock: FakeClock
+) -> None:
+    executors = FakeExecutors()
+    async with working(scheduler, executors, clock) as (worker, _):
+        executors.ends_soon = True
+        (short,) = await submit(scheduler)
+        await until(lambda: short in executors.running)
+        await quiet()
+        assert not worker._open
+        executors.finish(short)
+        await until(lambda: statuses(store, [short]) == [Status.COMPLETED])
+        assert worker._seq == 2
+        (longer,) = await submit(scheduler)  # than it was expected to take
+        await until(lambda: longer in executors.running)
+        clock.advance(0.001)
+        await until(lambda: bool(worker._open))
+        assert longer in executors.running
+
+
 async def test_a_grant_whose_answer_was_cut_arrives_all_the_same(
     scheduler: Scheduler, store: MemoryStore, clock: FakeClock
 ) -> None:

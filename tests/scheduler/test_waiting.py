@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from task_queue.core.events import CancelRequested
+from task_queue.core.status import Status
 from task_queue.over_waiters import OverWaiters
 from task_queue.scheduler import Scheduler
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import Ended, SchedulerUnavailable
+from task_queue.testing import task_spec
 from tests.scheduler.hall import Hall, background, quiet, succeeded
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +65,44 @@ async def test_waiting_ends_when_the_time_is_up(hall: Hall, scheduler: Scheduler
     await _soon(background(scheduler.wait_over([task_id], 0.0)))
 
 
+async def test_the_end_of_a_task_is_told_with_its_result(hall: Hall, scheduler: Scheduler) -> None:
+    lease = await hall.running(scheduler)
+    ends = [background(scheduler.end_of(lease.task_id, 60)) for _ in range(2)]
+    await quiet()
+    await hall.end(scheduler, succeeded(lease))
+    for call in ends:
+        end = await asyncio.wait_for(call, 30)
+        assert end == Ended(Status.COMPLETED, hall.clock.now(), None, b"1")
+
+
+async def test_the_end_is_told_of_a_task_whose_submit_came_just_before(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    spec = task_spec(idempotency_key="k")
+    submitting = background(scheduler.submit([spec]))
+    ending = background(scheduler.end_of(spec.id, 60))
+    await submitting
+    await quiet()
+    assert not ending.done()
+    await scheduler.request(CancelRequested(spec.id))
+    end = await asyncio.wait_for(ending, 30)
+    assert end is not None and end.status is Status.CANCELLED and end.result is None
+
+
+async def test_no_end_is_told_of_what_is_over_or_unknown_or_takes_longer(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    lease = await hall.running(scheduler)
+    assert await scheduler.end_of(lease.task_id, 0.01) is None
+    await hall.end(scheduler, succeeded(lease))
+    assert await scheduler.end_of(lease.task_id, 60) is None
+    assert await scheduler.end_of("nobody", 60) is None
+    waiting = background(scheduler.end_of(await hall.submit(scheduler), 60))
+    await quiet()
+    scheduler.stop()
+    assert await asyncio.wait_for(waiting, 30) is None
+
+
 async def test_a_stopped_scheduler_lets_everybody_go(hall: Hall, scheduler: Scheduler) -> None:
     task_id = await hall.submit(scheduler)
     waiting = background(scheduler.wait_over([task_id], 60))
@@ -92,13 +132,13 @@ async def test_who_waits_for_the_next_end_is_not_forgotten_with_those_of_the_las
     waiters = OverWaiters()
     first = background(waiters.wait(["t"], 60))
     await quiet()
-    waiters.wake(["t"])
+    waiters.wake_all()
     second = background(waiters.wait(["t"], 60))
     third = background(waiters.wait(["t"], 60))
     await _soon(first)
     await quiet()
     assert not second.done()
-    waiters.wake(["t"])
+    waiters.wake_all()
     await _soon(second)
     await _soon(third)
 
@@ -107,9 +147,9 @@ async def test_a_second_waiter_alone_is_not_forgotten_either() -> None:
     waiters = OverWaiters()
     first = background(waiters.wait(["t"], 60))
     await quiet()
-    waiters.wake(["t"])
+    waiters.wake_all()
     second = background(waiters.wait(["t"], 60))
     await _soon(first)
     await quiet()
-    waiters.wake(["t"])
+    waiters.wake_all()
     await _soon(second)

@@ -1,13 +1,17 @@
 """Looking at one task, waiting for it, its result, its story, cancel and retry."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from task_queue.core.status import Outcome
-from task_queue.core.task import Report
+from task_queue.core.task import Report, TaskError
 from task_queue.ids import new_task_id
-from tests.serve_app.api_world import TASKS, World, problem
+from task_queue.scheduler_api import SchedulerUnavailable
+from tests.serve_app.api_world import TASKS, Between, World, problem
+from tests.serve_app.conftest import MakeWorld
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +66,40 @@ class TestRunning:
         again = await world.http.post(f"{TASKS}/run", json=request)
         assert again.status_code == 200
         assert again.json()["error"]["message"] == "no such file"
+
+    async def test_the_end_comes_with_the_answer_of_one_call(self, make_world: MakeWorld) -> None:
+        class NeverAskedAgain(Between):
+            async def wait_over(self, *_: Any) -> None:
+                pytest.fail("it was asked a second time")
+
+        world = await make_world(scheduler=NeverAskedAgain)
+        await world.worker()
+        error = TaskError("OSError", "no such file")
+        failed = Report("", 1, Outcome.FAILED, 0.0, 0.5, error=error, retryable=False)
+        for report, said in (
+            (Report("", 1, Outcome.SUCCEEDED, 0.0, 0.5, b"3"), {"result": 3}),
+            (failed, {"error": {"type": "OSError", "message": "no such file", "traceback": ""}}),
+        ):
+            request = {"name": "shop.collect", "idempotency_key": str(said)}
+            running = asyncio.ensure_future(world.http.post(f"{TASKS}/run", json=request))
+            (lease,) = await world.claim()
+            await world.report(replace(report, task_id=lease.task_id))
+            answer = (await asyncio.wait_for(running, 10)).json()
+            assert said.items() <= answer.items(), answer
+
+    async def test_what_is_accepted_is_told_though_the_scheduler_goes_away(
+        self, make_world: MakeWorld
+    ) -> None:
+        class GoesAway(Between):
+            async def end_of(self, *_: Any) -> None:
+                raise SchedulerUnavailable("the scheduler does not answer")
+
+            wait_over = end_of
+
+        world = await make_world(scheduler=GoesAway)
+        answer = await world.http.post(f"{TASKS}/run", json={"name": "shop.collect"})
+        assert (answer.status_code, answer.json()["status"]) == (201, "QUEUED")
+        assert world.accepted() == 1
 
     @pytest.mark.parametrize("query", ["wait_seconds=31", "wait_seconds=-1", "wait=1"])
     async def test_refuses_before_anything_is_accepted(self, world: World, query: str) -> None:

@@ -83,6 +83,9 @@ class SimulatedExecutors:
     def wanted_leases(self) -> int:
         return self.plan.slots + self.plan.read_ahead
 
+    def expects_end_within(self, seconds: float) -> bool:
+        return bool(self._running)  # mostly wrong, which must do no harm
+
     def trust_until(self, moment: float) -> None:
         self._trusted_until = max(self._trusted_until, moment)
 

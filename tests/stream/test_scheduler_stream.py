@@ -10,10 +10,11 @@ import pytest
 from task_queue.core.effects import Accepted, Grant, Refused
 from task_queue.core.events import WorkerPulled
 from task_queue.core.settings import Rules
+from task_queue.core.status import Status
 from task_queue.core.task import TaskSpec
 from task_queue.errors import ConfigError
 from task_queue.scheduler import Scheduler
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import Ended, SchedulerUnavailable
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.handshake import stream_key
 from task_queue.stream.limits import StreamLimits
@@ -22,7 +23,7 @@ from task_queue.stream.scheduler_listener import SchedulerListener
 from task_queue.stream.scheduler_stream import SchedulerStream
 from task_queue.stream.security import security_from
 from task_queue.testing import task_spec
-from tests.scheduler.hall import Hall, background, leased, until
+from tests.scheduler.hall import Hall, background, leased, succeeded, until
 from tests.stream.stream_hall import NONCE, Raw, StreamHall
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +165,22 @@ async def test_waiting_ends_when_a_task_does(room: Room) -> None:
     assert not waiting.done()
     scheduler.stop()
     await asyncio.wait_for(waiting, 30)
+
+
+async def test_an_end_is_told_of_what_was_submitted_just_before(room: Room) -> None:
+    hall, scheduler = room.hall, await room.hall.started()
+    room.listen(scheduler)
+    await hall.register(scheduler)
+    await room.stream.submit([])  # it connects
+    spec = task_spec(idempotency_key="k")
+    submitting = background(room.stream.submit([spec]))
+    ending = background(room.stream.end_of(spec.id, 30.0))
+    assert await submitting == Accepted([spec.id])
+    (lease,) = (await room.stream.pull(hall.pull_event())).leases
+    await hall.end(scheduler, succeeded(lease))
+    end = await asyncio.wait_for(ending, 30)
+    assert end == Ended(Status.COMPLETED, hall.clock.now(), None, b"1")
+    assert await room.stream.end_of(spec.id, 30.0) is None
 
 
 async def test_a_refusal_is_an_answer(room: Room) -> None:
