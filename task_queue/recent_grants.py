@@ -15,7 +15,8 @@ PullId = tuple[str, str, int]
 
 
 class RecentGrants:
-    """For each living worker its last grant, and older ones with a lease that it still holds."""
+    """For each living worker the answer to its newest pull, and to older ones those with a lease
+    that it still holds."""
 
     def __init__(self) -> None:
         self._by_worker: dict[str, list[Grant]] = {}
@@ -36,14 +37,17 @@ class RecentGrants:
             worker = workers.get(grant.worker_id)
             if worker is None or worker.info.incarnation != grant.incarnation:
                 continue  # a worker that is gone is told so again when it asks again
-            kept = [old for old in self._by_worker.get(grant.worker_id, ()) if _counts(old, worker)]
-            self._by_worker[grant.worker_id] = [*kept, grant]
+            known = [*self._by_worker.get(grant.worker_id, ()), grant]
+            same = [one for one in known if one.incarnation == grant.incarnation]
+            # Not the grant that came last: that may answer a late copy of an older pull.
+            newest = max(one.seq for one in same)
+            self._by_worker[grant.worker_id] = [
+                one for one in same if one.seq == newest or _counts(one, worker)
+            ]
 
 
 def _counts(grant: Grant, worker: WorkerState) -> bool:
     """Whether the grant tells of an attempt that has not ended."""
-    if grant.incarnation != worker.info.incarnation:
-        return False
     held = worker.held
     for lease in reversed(grant.leases):  # the last of them is mostly the last to end
         task = held.get(lease.task_id)

@@ -68,6 +68,24 @@ async def test_a_pull_repeated_while_it_is_open_is_answered_with_it(
     assert leased(await first) == leased(await second) == [task_id]
 
 
+async def test_a_late_copy_of_an_empty_pull_takes_no_lease_even_after_one_of_an_older_pull(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    """Its sender has its answer and looks for no other: the lease would be nobody's."""
+    await hall.register(scheduler)
+    older, newer = hall.pull_event(), hall.pull_event()
+    for event in (older, newer):
+        pull = background(scheduler.pull(event))
+        await quiet()
+        hall.clock.advance(5)
+        scheduler.tick()
+        assert leased(await pull) == []
+    assert leased(await scheduler.pull(older)) == []
+    task_id = await hall.submit(scheduler)
+    assert leased(await asyncio.wait_for(scheduler.pull(newer), 30)) == []
+    assert leased(await scheduler.pull(hall.pull_event())) == [task_id]
+
+
 async def test_a_newer_pull_answers_the_older_one_empty(hall: Hall, scheduler: Scheduler) -> None:
     await hall.register(scheduler)
     older_event, newer_event = hall.pull_event(), hall.pull_event()
