@@ -14,15 +14,15 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 
-from actors.coroutine_host import CoroutineHost
-from actors.executor_buffer import CHUNK_SECONDS, KINDS, SHORT_SECONDS, Kind, LeaseBuffer
+from actors.executor_buffer import KINDS, Kind, LeaseBuffer
 from actors.executor_config import ExecutorConfig
 from actors.executor_endings import unstarted
 from actors.executor_estimates import DurationEstimates
 from actors.executor_host import Host
+from actors.executor_hosts import ExecutorHosts
 from actors.executor_process import ChildEvents, ExecutorProcess
 from actors.executor_starts import ChildStarts, TaskModuleError
-from actors.process_host import ProcessHost
+from actors.lease_giver import LeaseGiver
 from task_queue.clock import Clock
 from task_queue.core.status import Outcome
 from task_queue.core.task import Lease, ProgressNote, Report
@@ -43,9 +43,6 @@ __all__ = ["ExecutorConfig", "ExecutorPool", "TaskModuleError"]
 
 #: How exactly timeouts are kept, and how soon a flood of output is noticed.
 _TICK_SECONDS = 0.025
-_CHUNK_TASKS = 64
-#: Starting a child costs about so much; less work than that is left to those there are.
-_START_WORTH_SECONDS = 0.02
 #: More leases than the read-ahead allows, for so long: they are given back, for other workers.
 _CROWDED_SECONDS = 0.5
 
@@ -70,10 +67,8 @@ class ExecutorPool:
         self._reports: list[Report] = []
         self._progress: dict[tuple[str, int], ProgressNote] = {}
         self._kinds: dict[str, Kind] = {}  #: task name to its executor
-        #: Every living child; those that get no more leases are not in the two below.
-        self._hosts: dict[ExecutorProcess, Host] = {}
-        self._processes: list[ProcessHost] = []
-        self._coroutines: CoroutineHost | None = None
+        self._hosts = ExecutorHosts(config)
+        self._giver = LeaseGiver(self._buffer, self._hosts, self._estimates, config.slots)
         self._events = ChildEvents(self._frames_arrived, self._child_ended)
         self._starts = ChildStarts(config, self._retry_start)
         self._first: asyncio.Future[list[TaskType]] | None = None
@@ -95,7 +90,7 @@ class ExecutorPool:
             OSError: no process could be started.
         """
         self._first = asyncio.get_running_loop().create_future()
-        self._adopt(self._starts.start("process", self._events))
+        self._hosts.add(self._starts.start("process", self._events))
         return await self._first
 
     async def stop(self, grace_seconds: float) -> None:
@@ -105,8 +100,8 @@ class ExecutorPool:
         self._stopping = True
         self._starts.cancel()
         self.release_unstarted()
-        await self._wait(lambda: not self._used_slots(), grace_seconds)
-        for host in list(self._hosts.values()):
+        await self._wait(lambda: not self._hosts.used_slots, grace_seconds)
+        for host in self._hosts:
             if host.load or not host.ready:
                 host.process.kill()
             else:
@@ -168,7 +163,7 @@ class ExecutorPool:
 
     def release_unstarted(self) -> None:
         """Report everything that has not started as RELEASED."""
-        for host in self._hosts.values():
+        for host in self._hosts:
             self._put(host.give_back())
         before = len(self._reports)
         self._release(KINDS)
@@ -208,7 +203,7 @@ class ExecutorPool:
         known = self._estimates.seconds
         return any(
             host.load and known.get(host.leases[0].name, math.inf) < seconds
-            for host in self._processes
+            for host in self._hosts.processes
         )
 
     def trust_until(self, moment: float) -> None:
@@ -234,10 +229,10 @@ class ExecutorPool:
     def _usable_slots(self) -> int:
         if self._stopping or not self._kinds:
             return 0
-        if self._starts.failing == "async" and self._coroutines is None:
+        if self._starts.failing == "async" and self._hosts.coroutines is None:
             return 0  # coroutine tasks would come and go in circles
         if self._starts.waiting:
-            return sum(1 for host in self._processes if host.ready)
+            return sum(1 for host in self._hosts.processes if host.ready)
         return self._config.slots
 
     # ---- leases ------------------------------------------------------------------------------
@@ -250,7 +245,7 @@ class ExecutorPool:
         lease = self._buffer.remove(task_id, attempt)
         if lease is None:
             now = self._clock.monotonic()
-            for host in self._hosts.values():
+            for host in self._hosts:
                 returned = host.stop(task_id, attempt, now)
                 if returned is not None:
                     self._put(returned)
@@ -272,9 +267,6 @@ class ExecutorPool:
 
     # ---- giving out ----------------------------------------------------------------------------
 
-    def _used_slots(self) -> int:
-        return sum(host.slots_used for host in self._hosts.values())
-
     def _go_on(self) -> None:
         """Give out what can be given out, start what is missing, and keep the clock ticking."""
         if len(self._buffer) and self._clock.monotonic() >= self._trusted_until:
@@ -283,11 +275,12 @@ class ExecutorPool:
         if self._start_before:
             self._release_late()
         if len(self._buffer) and not self._stopping:
-            free = self._fill_free_slots()
+            now = self._clock.monotonic()
+            free = self._giver.fill_free_slots(now)
             if len(self._buffer):
                 self._start_missing(free)
-                self._top_up()
-        if self._tick_timer is None and (len(self._buffer) or self._used_slots()):
+                self._giver.top_up(now)
+        if self._tick_timer is None and (len(self._buffer) or self._hosts.used_slots):
             loop = asyncio.get_running_loop()
             self._tick_timer = loop.call_later(_TICK_SECONDS, self._tick)
 
@@ -301,93 +294,16 @@ class ExecutorPool:
         if gone:
             self._on_change()
 
-    def _fill_free_slots(self) -> int:
-        """Send what is first in line to idle children; returns how many slots stay free."""
-        now, buffer = self._clock.monotonic(), self._buffer
-        free = self._config.slots - self._used_slots()
-        idle = [host for host in self._processes if host.ready and not host.leases]
-        coroutines = self._ready_coroutines()
-        room = self._room(coroutines) if coroutines is not None else 0
-        batch: list[Lease] = []
-        while free > 0:
-            process_kind: tuple[Kind, ...] = ("process",) if idle else ()
-            async_kind: tuple[Kind, ...] = ("async",) if len(batch) < room else ()
-            kind = buffer.first_kind(process_kind + async_kind)
-            if kind is None:
-                break
-            if kind == "process":
-                share = -(-buffer.count("process") // len(idle))
-                host = idle.pop(0)
-                limit = min(_CHUNK_TASKS, share, self._room(host))
-                host.send(buffer.take_chunk(limit, self._estimates.seconds), now)
-            else:
-                batch.append(buffer.take("async"))
-            free -= 1
-        if batch and coroutines is not None:
-            coroutines.send(batch, now)
-        return free
-
-    def _ready_coroutines(self) -> CoroutineHost | None:
-        host = self._coroutines
-        return host if host is not None and host.ready else None
-
-    def _room(self, host: Host) -> int:
-        """How many more leases a child may be sent before it is due to be replaced."""
-        limit = self._config.recycle_after_tasks
-        return limit - host.finished - host.load if limit is not None else 1_000_000
-
-    def _top_up(self) -> None:
-        """Send busy children more short tasks, so that they need not wait for their next chunk.
-
-        Only if the first task in line is one that a process child can run: otherwise the slot must
-        become free for it.
-        """
-        if self._buffer.first_kind(KINDS) != "process":
-            return
-        now, seconds = self._clock.monotonic(), self._estimates.seconds
-        for host in self._processes:
-            load = host.load
-            if (
-                not 0 < load <= _CHUNK_TASKS // 2
-                or host.doomed
-                or not self._buffer.count("process")
-            ):
-                continue
-            estimate = seconds.get(host.leases[0].name, CHUNK_SECONDS)
-            if estimate < SHORT_SECONDS and now - host.running_since < CHUNK_SECONDS:
-                limit = min(_CHUNK_TASKS // 2, self._room(host))
-                more = self._buffer.take_short(limit, CHUNK_SECONDS - load * estimate, seconds)
-                if more:
-                    host.send(more, now)
-
     # ---- children ------------------------------------------------------------------------------
 
     def _start_missing(self, free: int) -> None:
         if self._starts.waiting:
-            self._release(kind for kind in KINDS if not self._has_child(kind))
+            self._release(kind for kind in KINDS if not self._hosts.has(kind))
             return
-        if self._buffer.count("async") and self._coroutines is None:
+        if self._buffer.count("async") and self._hosts.coroutines is None:
             self._spawn_or_back_off("async")
-        starting = sum(1 for host in self._processes if not host.ready)
-        missing = min(
-            min(self._buffer.count("process"), free) - starting,
-            self._config.slots - len(self._processes),
-        )
-        if missing > 0 and self._is_start_worth_it():
-            for _ in range(missing):
-                self._spawn_or_back_off("process")
-
-    def _is_start_worth_it(self) -> bool:
-        long_ago = self._clock.monotonic() - _START_WORTH_SECONDS
-        if all(host.running_since <= long_ago for host in self._processes if host.ready):
-            return True  # there is none, or all are busy with what takes longer than a start
-        estimate = self._estimates.seconds.get(self._buffer.first_name("process"))
-        if estimate is None or estimate >= SHORT_SECONDS:
-            return True
-        return estimate * self._buffer.count("process") >= _START_WORTH_SECONDS
-
-    def _has_child(self, kind: Kind) -> bool:
-        return self._coroutines is not None if kind == "async" else bool(self._processes)
+        for _ in range(self._giver.missing_processes(free, self._clock.monotonic())):
+            self._spawn_or_back_off("process")
 
     def _retry_start(self, kind: Kind) -> None:
         if not self._stopping:
@@ -396,26 +312,12 @@ class ExecutorPool:
     def _spawn_or_back_off(self, kind: Kind) -> None:
         host = self._starts.try_start(kind, self._events)
         if host is not None:
-            self._adopt(host)
-
-    def _adopt(self, host: Host) -> None:
-        self._hosts[host.process] = host
-        if isinstance(host, ProcessHost):
-            self._processes.append(host)
-        elif isinstance(host, CoroutineHost):
-            self._coroutines = host
-
-    def _leave(self, host: Host) -> None:
-        """Send a child nothing more."""
-        if host is self._coroutines:
-            self._coroutines = None
-        elif isinstance(host, ProcessHost) and host in self._processes:
-            self._processes.remove(host)
+            self._hosts.add(host)
 
     # ---- what children tell --------------------------------------------------------------------
 
     def _frames_arrived(self, process: ExecutorProcess, frames: list[FromChild]) -> None:
-        host, now = self._hosts[process], self._clock.monotonic()
+        host, now = self._hosts.of(process), self._clock.monotonic()
         reports, observe = self._reports, self._estimates.observe
         for frame in frames:
             if type(frame) is Ended:
@@ -430,7 +332,7 @@ class ExecutorPool:
                 self._other_frame(host, frame)
         if host.finished:
             self._starts.proved()
-            self._replace_if_due(host)
+            self._hosts.replace_if_due(host)
         self._go_on()
         self._moved.set()
         self._on_change()
@@ -452,15 +354,8 @@ class ExecutorPool:
             if self._first is not None and not self._first.done():
                 self._first.set_result(frame.task_types)
 
-    def _replace_if_due(self, host: Host) -> None:
-        if self._room(host) <= 0:
-            self._leave(host)
-            if not host.load:
-                host.process.close(self._config.kill_grace_seconds)
-
     def _child_ended(self, process: ExecutorProcess, cause: str) -> None:
-        host = self._hosts.pop(process)
-        self._leave(host)
+        host = self._hosts.remove(process)
         aftermath = host.bury(cause, self._clock.monotonic(), self._clock.now())
         self._reports += aftermath.reports
         self._put(aftermath.unstarted)
@@ -484,7 +379,7 @@ class ExecutorPool:
         self._tick_timer = None
         before, now = len(self._reports), self._clock.monotonic()
         self._stuck = 0
-        for host in self._hosts.values():
+        for host in self._hosts:
             if host.load:
                 self._put(host.check(now))
                 for lease, seconds in host.stuck(now):

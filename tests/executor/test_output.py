@@ -41,7 +41,7 @@ def test_a_flood_is_cut_in_the_report_and_on_disk(play: Play) -> None:
     async def story(driver: Any) -> None:
         task_id = driver.give("floods")
         await driver.told(task_id)
-        (host,) = driver.pool._hosts.values()
+        (host,) = driver.pool._hosts
         written = 50_000_000
         await driver.until(
             lambda: os.fstat(host.process.output.fd).st_size > written, "a flood of 50 MB"

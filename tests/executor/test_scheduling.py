@@ -71,7 +71,7 @@ def test_coroutines_take_slots_as_well(play: Play, tmp_path: Path) -> None:
         gate.unlink()
         busy, waiting = driver.give("wait_for", str(gate)), driver.give("wait_for", str(gate))
         await driver.told(busy)
-        assert driver.pool._used_slots() == 2
+        assert driver.pool._hosts.used_slots == 2
         driver.clock.advance(0.06)  # so what runs is not quick, and nothing waits behind it
         driver.cancel(asleep)
         await driver.told(waiting)
