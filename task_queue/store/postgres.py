@@ -30,7 +30,7 @@ from task_queue.store.postgres_statements import statements_of
 from task_queue.store.postgres_text import plain, stored
 from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StoreError
 from task_queue.store.query import Pool
-from task_queue.store.task_row import FIXED, waiting_task_of
+from task_queue.store.task_row import FIXED, waiting_tasks_of
 from task_queue.tasks import TaskType
 
 _LIVE = frozenset(Status) - TERMINAL
@@ -136,7 +136,7 @@ class PostgresStore(PostgresReader):
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
         rows = self._rows(_PAGE, (stored(queue), priority, limit, most_bytes))
-        return [waiting_task_of(plain_row(row[1:]), row[0]) for row in rows]
+        return waiting_tasks_of((row[0], *plain_row(row[1:])) for row in rows)
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         rows = self._rows(

@@ -44,7 +44,7 @@ from task_queue.store.task_row import (
     MOVING,
     moving_columns,
     task_of,
-    waiting_task_of,
+    waiting_tasks_of,
 )
 from task_queue.tasks import TaskType
 
@@ -140,13 +140,7 @@ class SqliteStore(SqliteReader):
         )
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
-        page: list[Task] = []
-        for row in self._rows(_PAGE, (queue, priority, limit)):
-            most_bytes -= len(row[0])
-            if page and most_bytes < 0:
-                break
-            page.append(waiting_task_of(row[1:], row[0]))
-        return page
+        return waiting_tasks_of(_up_to(most_bytes, self._rows(_PAGE, (queue, priority, limit))))
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         known: dict[str, str] = {}
@@ -407,3 +401,12 @@ class SqliteStore(SqliteReader):
 def _carray(seqs: Sequence[int]) -> "apsw.CArrayBinding":
     """Numbers for a statement to read; SQLite has none that are empty."""
     return apsw.carray(array("q", seqs))
+
+
+def _up_to(most_bytes: int, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The first row, and those after it while what is in their first columns is no longer."""
+    for number, row in enumerate(rows):
+        most_bytes -= len(row[0])
+        if number and most_bytes < 0:
+            return
+        yield row

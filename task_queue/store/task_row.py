@@ -6,11 +6,12 @@ task can make.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from task_queue.core.status import Status
 from task_queue.core.task import Progress, Task, TaskError, TaskSpec
@@ -93,9 +94,26 @@ def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     )  # fmt: skip
 
 
-def waiting_task_of(row: tuple[Any, ...], arguments: bytes) -> Task:
-    """The task of a row that holds FIXED alone: it waits, as it was accepted."""
-    return Task(_spec_of(row, arguments), row[_SEQ], row[_SUBMITTED_AT])
+def waiting_tasks_of(rows: Iterable[tuple[Any, ...]]) -> list[Task]:
+    """The tasks of rows that hold the arguments and FIXED: they wait, as they were accepted."""
+    tasks: list[Task] = []
+    last_name, last_queue, last_arguments, last_options = "", "", b"", b""
+    more: tuple[Any, ...] = ()
+    for arguments, seq, task_id, name, queue, priority, submitted_at, key, tags, options in rows:
+        # Most are like the one before, and what is equal need be in memory once.
+        last_name = last_name if name == last_name else name
+        last_queue = last_queue if queue == last_queue else queue
+        last_arguments = last_arguments if arguments == last_arguments else arguments
+        if options != last_options:
+            more, last_options = astuple(_decode_options(options)), options
+        retries, base, cap, timeout, run_at, expires_at, ttl, traceparent, request_id = more
+        spec = TaskSpec(
+            task_id, last_name, last_queue, priority, last_arguments, retries, base, cap, timeout,
+            run_at, expires_at, ttl, key, tuple(json.loads(tags)) if tags else (), traceparent,
+            request_id,
+        )  # fmt: skip
+        tasks.append(Task(spec, seq, submitted_at))
+    return tasks
 
 
 def _spec_of(fixed: tuple[Any, ...], arguments: bytes) -> TaskSpec:
