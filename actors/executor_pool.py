@@ -275,11 +275,10 @@ class ExecutorPool:
         if self._start_before:
             self._release_late()
         if len(self._buffer) and not self._stopping:
-            now = self._clock.monotonic()
-            free = self._giver.fill_free_slots(now)
+            free = self._giver.fill_free_slots(self._clock.monotonic())
             if len(self._buffer):
                 self._start_missing(free)
-                self._giver.top_up(now)
+                self._giver.top_up(self._clock.monotonic())  # a start takes its time
         if self._tick_timer is None and (len(self._buffer) or self._hosts.used_slots):
             loop = asyncio.get_running_loop()
             self._tick_timer = loop.call_later(_TICK_SECONDS, self._tick)

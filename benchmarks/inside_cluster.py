@@ -17,6 +17,7 @@ from pathlib import Path
 from actors.handles import SchedulerHandle
 from cluster import ray_connection
 from serve_app.submit_and_wait import submit_and_wait
+from serve_app.submit_coalescer import SubmitCoalescer
 from task_queue.clock import SystemClock
 from task_queue.scheduler_api import SchedulerApi
 from task_queue.settings import load_settings
@@ -28,20 +29,21 @@ _PAUSE_SECONDS = 0.005
 
 async def _latencies(scheduler: SchedulerApi, count: int) -> list[float]:
     await scheduler.submit([])  # it connects
-    await _result(scheduler)
+    coalescer = SubmitCoalescer(scheduler.submit)
+    await _result(coalescer, scheduler)
     seconds = []
     for _ in range(count):
         await asyncio.sleep(_PAUSE_SECONDS)
         began = time.perf_counter()
-        await _result(scheduler)
+        await _result(coalescer, scheduler)
         seconds.append(time.perf_counter() - began)
     return seconds
 
 
-async def _result(scheduler: SchedulerApi) -> bytes:
+async def _result(coalescer: SubmitCoalescer, scheduler: SchedulerApi) -> bytes:
     """What one no-op task returned."""
     spec = task_spec("task_queue.noop", now=SystemClock().now())
-    run = await submit_and_wait(scheduler.submit, scheduler, spec, _WAIT_SECONDS)
+    run = await submit_and_wait(coalescer, scheduler, spec, _WAIT_SECONDS)
     assert run.end is not None and run.end.result is not None
     return run.end.result
 

@@ -17,11 +17,14 @@ from serve_app.operation import Operation
 from serve_app.problems import ApiProblem, refusal, unavailable
 from serve_app.results import end_view, result_of
 from serve_app.submit_and_wait import submit_and_wait
+from serve_app.submit_coalescer import Submitted
 from task_queue.core.effects import Moved, Refused
 from task_queue.core.events import CancelRequested
 from task_queue.core.status import TERMINAL, Status
 from task_queue.core.task import Task, TaskSpec
 from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.store.protocol import StoreError
+from task_queue.stream.outcome import CallFailed
 from task_queue.wire import (
     LogsAnswer,
     LogView,
@@ -122,21 +125,33 @@ class TaskRoutes:
         now = asyncio.get_running_loop().time
         until = now() + wait_seconds
         run = await submit_and_wait(
-            self._context.submit, self._context.scheduler, spec, wait_seconds
+            self._context.coalescer, self._context.scheduler, spec, wait_seconds
         )
         if run.end is not None:
             view = end_view(spec, run.end, self._context.clock.now())
         else:
-            view = await self._end_in_store(run.submitted.task_id, max(0.0, until - now()))
+            left = until - now() if run.can_wait else 0.0
+            view = await self._end_in_store(run.submitted, spec, left)
         status = HTTPStatus.OK if run.submitted.duplicate else HTTPStatus.CREATED
         return json_answer(view, status, {"Location": f"{_TASKS}/{run.submitted.task_id}"})
 
-    async def _end_in_store(self, task_id: str, wait_seconds: float) -> ResultView:
+    async def _end_in_store(
+        self, submitted: Submitted, spec: TaskSpec, wait_seconds: float
+    ) -> ResultView:
         """How a task that was accepted ended, or where it stands when the time is up."""
-        with suppress(SchedulerUnavailable):  # then what the store knows must do
-            await self._context.scheduler.wait_over([task_id], wait_seconds)
-        task = await self._find(task_id)
-        return result_of(task, await self._result(task), self._context.clock.now())
+        task_id, now = submitted.task_id, self._context.clock.now
+        try:
+            task = await self._find(task_id)
+            if wait_seconds > 0 and task.status not in TERMINAL:
+                with suppress(SchedulerUnavailable, CallFailed):  # the store tells what it knows
+                    await self._context.scheduler.wait_over([task_id], wait_seconds)
+                task = await self._find(task_id)
+            return result_of(task, await self._result(task), now())
+        except StoreError:
+            if submitted.duplicate:
+                raise
+            # A 503 would say that nothing was accepted.
+            return result_of(_fresh(spec, now()), None, now())
 
     async def _find(self, task_id: str) -> Task:
         """A task that was accepted a moment ago.

@@ -1,55 +1,58 @@
-"""One task submitted and waited for, asked of the scheduler in one go.
+"""One task submitted and waited for.
 
-The wait is sent right behind the submit, in the same packet, so that nobody has to be woken for it
-while the task is on its way. If it arrives first nevertheless, or the task is an older one, or the
-scheduler was started anew, there is no end to be told, and the caller looks at the store.
+If the submit can leave at once, the wait is sent right behind it, mostly in the same packet, so
+that nobody has to be woken for it while the task is on its way. Otherwise it is sent when the task
+is accepted. Where the scheduler tells no end (it was started anew, the task was over before) the
+caller has to look at the store.
 """
 
 import asyncio
-from contextlib import suppress
 
 from msgspec import Struct
 
-from serve_app.problems import refusal
-from serve_app.submit_coalescer import Submit, Submitted, submitted_of
-from task_queue.core.effects import Refused
+from serve_app.submit_coalescer import SubmitCoalescer, Submitted
 from task_queue.core.task import TaskSpec
 from task_queue.scheduler_api import Ended, SchedulerApi, SchedulerUnavailable
+from task_queue.stream.outcome import CallFailed
 
 
 class Run(Struct, frozen=True):
     """A task that was accepted."""
 
     submitted: Submitted
-    end: Ended | None  #: None: it has not ended in time, or the store must be asked
+    end: Ended | None = None  #: None: it has not ended in time, or the store must be asked
+    can_wait: bool = True  #: False: the scheduler did not answer when it was asked for the end
 
 
 async def submit_and_wait(
-    submit: Submit, scheduler: SchedulerApi, spec: TaskSpec, wait_seconds: float
+    coalescer: SubmitCoalescer, scheduler: SchedulerApi, spec: TaskSpec, wait_seconds: float
 ) -> Run:
     """Accept one task and wait up to `wait_seconds` for its end.
 
     Raises:
-        ApiProblem: 429, the queue is full.
-        SchedulerUnavailable: the scheduler does not answer; nothing was accepted.
+        ApiProblem, SchedulerUnavailable: as `SubmitCoalescer.submit`.
     """
-    loop = asyncio.get_running_loop()
-    submitting = loop.create_task(submit([spec]))  # begun first, so sent first
-    ending = loop.create_task(_end_of(scheduler, spec.id, wait_seconds))
+    at_once = coalescer.is_free
+    submitting = coalescer.begin(spec)  # whose task comes first, and so does its call
+    ending = _end_of(scheduler, spec.id, wait_seconds) if at_once else None
     try:
-        answer = await submitting
-        if isinstance(answer, Refused):
-            raise refusal(answer)
-        (submitted,) = submitted_of([spec], answer)
-        end = await ending if submitted.task_id == spec.id else None
+        submitted = await submitting
+        if submitted.task_id != spec.id:
+            return Run(submitted)
+        ending = ending or _end_of(scheduler, spec.id, wait_seconds)
+        try:
+            return Run(submitted, await ending)
+        except (SchedulerUnavailable, CallFailed):  # the caller must learn that it is accepted
+            return Run(submitted, can_wait=False)
     finally:
-        submitting.cancel()
-        ending.cancel()
-    return Run(submitted, end)
+        if ending is not None:
+            ending.cancel()
 
 
-async def _end_of(scheduler: SchedulerApi, task_id: str, wait_seconds: float) -> Ended | None:
-    # The task is accepted whatever becomes of the wait, and the caller must learn that.
-    with suppress(SchedulerUnavailable):
-        return await scheduler.end_of(task_id, wait_seconds)
-    return None
+def _end_of(
+    scheduler: SchedulerApi, task_id: str, wait_seconds: float
+) -> "asyncio.Task[Ended | None]":
+    ending = asyncio.ensure_future(scheduler.end_of(task_id, wait_seconds))
+    # If the submit fails nobody looks at it.
+    ending.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return ending

@@ -8,8 +8,7 @@ that is refused one by one.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
@@ -18,7 +17,7 @@ from task_queue.core.effects import Accepted, Refused
 from task_queue.core.task import TaskSpec
 
 #: `SchedulerApi.submit`, of tasks that were not sent before.
-Submit = Callable[[Sequence[TaskSpec]], Coroutine[Any, Any, Accepted | Refused]]
+Submit = Callable[[Sequence[TaskSpec]], Awaitable[Accepted | Refused]]
 
 _MOST_TASKS = 500
 _MOST_BYTES = 4_000_000
@@ -44,6 +43,11 @@ class SubmitCoalescer:
         self._waiting: deque[_Waiting] = deque()
         self._sender: asyncio.Task[None] | None = None
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the next submit need not wait for a call that is under way."""
+        return self._sender is None or self._sender.done()
+
     async def submit(self, spec: TaskSpec) -> Submitted:
         """Accept one task. Durable when it returns.
 
@@ -51,12 +55,16 @@ class SubmitCoalescer:
             ApiProblem: 429, the queue is full.
             SchedulerUnavailable: the scheduler does not answer.
         """
+        return await self.begin(spec)
+
+    def begin(self, spec: TaskSpec) -> "asyncio.Future[Submitted]":
+        """Likewise; what becomes of it is in the future."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Submitted] = loop.create_future()
         self._waiting.append(_Waiting(spec, future))
-        if self._sender is None or self._sender.done():
+        if self.is_free:
             self._sender = loop.create_task(self._send_all())
-        return await future
+        return future
 
     async def _send_all(self) -> None:
         while self._waiting:
@@ -92,19 +100,12 @@ class SubmitCoalescer:
 
 
 def _settle(some: list[_Waiting], answer: Accepted) -> None:
-    for one, submitted in zip(some, submitted_of([w.spec for w in some], answer), strict=True):
-        if not one.future.done():
-            one.future.set_result(submitted)
-
-
-def submitted_of(specs: Sequence[TaskSpec], answer: Accepted) -> list[Submitted]:
-    """What became of each task of a call that was accepted."""
     duplicates = set(answer.duplicates)
-    # A call that was repeated on the way finds its own tasks: those are not older.
-    return [
-        Submitted(task_id, position in duplicates and task_id != spec.id)
-        for position, (spec, task_id) in enumerate(zip(specs, answer.task_ids, strict=True))
-    ]
+    for position, (one, task_id) in enumerate(zip(some, answer.task_ids, strict=True)):
+        # A call that was repeated on the way finds its own tasks: those are not older.
+        older = position in duplicates and task_id != one.spec.id
+        if not one.future.done():
+            one.future.set_result(Submitted(task_id, older))
 
 
 def _parts(some: list[_Waiting]) -> list[list[_Waiting]]:

@@ -33,11 +33,6 @@ class Inbox:
             self.is_plain = False
         return future
 
-    @property
-    def last(self) -> "asyncio.Future[Answer] | None":
-        """What the newest event is to be answered with; None: nothing has come in."""
-        return self._calls[-1][1] if self._calls else None
-
     def note(self, event: Ticked | Unheard) -> None:
         """Put in front what nobody waits for."""
         self._calls.insert(0, (event, asyncio.get_running_loop().create_future()))

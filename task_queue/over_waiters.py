@@ -5,15 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from task_queue.core.effects import Effects
-from task_queue.core.status import Status
 from task_queue.core.task import Task
 from task_queue.scheduler_api import Ended
 
 #: Who waits for many tasks is told a little later, so that one answer tells of many. Seconds.
 _COMPANY_SECONDS = 0.005
 
-#: A task that is over and the turn in which it ended; None: nobody knows any more.
-End = asyncio.Future[tuple[Task, Effects] | None]
+#: None: nobody knows any more.
+End = asyncio.Future[Ended | None]
 
 
 class OverWaiters:
@@ -25,7 +24,7 @@ class OverWaiters:
     async def wait(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
         """Until one of the tasks is over or the time is up. The tasks must be live now."""
         with self.waiting(task_ids) as end:
-            known = await _known(end, timeout_seconds)
+            known = await told(end, timeout_seconds)
         if known is not None and len(task_ids) > 1:
             await asyncio.sleep(_COMPANY_SECONDS)
 
@@ -44,10 +43,13 @@ class OverWaiters:
         """Some tasks are over."""
         if not self._by_task:
             return
+        results: dict[int, bytes | None] | None = None
         for task in fx.over:
             waiting = self._by_task.pop(task.spec.id, None)
             if waiting is not None:
-                _tell(waiting, (task, fx))
+                if results is None:  # looked up once, for all that are waited for
+                    results = {ended.seq: report.result for ended, report in fx.changes.ended}
+                _tell(waiting, _ended(task, results.get(task.seq)))
 
     def wake_all(self) -> None:
         """Nobody knows any more: everybody shall look again."""
@@ -66,11 +68,6 @@ class OverWaiters:
 
 async def told(end: End, timeout_seconds: float) -> Ended | None:
     """How the task ended; None if the time is up or nobody knows any more."""
-    known = await _known(end, timeout_seconds)
-    return None if known is None else _ended(*known)
-
-
-async def _known(end: End, timeout_seconds: float) -> tuple[Task, Effects] | None:
     try:
         async with asyncio.timeout(timeout_seconds):
             return await end
@@ -78,16 +75,12 @@ async def _known(end: End, timeout_seconds: float) -> tuple[Task, Effects] | Non
         return None
 
 
-def _tell(waiting: Sequence[End], end: tuple[Task, Effects] | None) -> None:
+def _tell(waiting: Sequence[End], end: Ended | None) -> None:
     for future in waiting:
         if not future.done():
             future.set_result(end)
 
 
-def _ended(task: Task, fx: Effects) -> Ended:
-    """What a turn knows of the end of one of its tasks."""
+def _ended(task: Task, result: bytes | None) -> Ended:
     assert task.finished_at is not None  # it is over
-    result = None
-    if task.status is Status.COMPLETED:
-        result = next(report.result for ended, report in fx.changes.ended if ended is task)
     return Ended(task.status, task.finished_at, task.error, result)

@@ -174,18 +174,22 @@ class Scheduler:
     async def wait_over(self, task_ids: Sequence[str], timeout_seconds: float) -> None:
         if self._absent(task_ids):
             await self._turns.settled()  # else the end of one of them may not be saved yet
-            absent = self._absent(task_ids)
-            if absent and not (self._may_be_paged_out(absent[0]) and self._all_wait(absent)):
+            if self._is_over_or_unknown(task_ids):
                 return
         await self._waiters.wait(task_ids, timeout_seconds)
 
     async def end_of(self, task_id: str, timeout_seconds: float) -> Ended | None:
         with self._waiters.waiting([task_id]) as end:
             if self._absent([task_id]):
-                await self._turns.answered()  # its submit may be among what has come in
-                if self._absent([task_id]) and not end.done():
+                await self._turns.caught_up()  # its submit may be among what has come in
+                if not end.done() and self._is_over_or_unknown([task_id]):
                     return None
             return await told(end, timeout_seconds)
+
+    def _is_over_or_unknown(self, task_ids: Sequence[str]) -> bool:
+        """Whether one of them is; what has come in must be settled."""
+        absent = self._absent(task_ids)
+        return bool(absent) and not (self._may_be_paged_out(absent[0]) and self._all_wait(absent))
 
     def _absent(self, task_ids: Sequence[str]) -> list[str]:
         live = self._turns.require_machine().book.live

@@ -182,17 +182,12 @@ class TurnLoop:
             self._settling.append(waiter)
             await waiter
 
-    async def answered(self) -> None:
-        """Wait until all that has come in so far has its answer, whatever it is."""
-        last = self._inbox.last
-        if last is not None:
-            await asyncio.wait([last])
-
     async def caught_up(self) -> None:
         """Like `settled`, after all that has come in so far."""
         await self.settled()
-        self.turn()
-        await self.settled()
+        if self._inbox:
+            self.turn()
+            await self.settled()
 
     def ask(self, question: Callable[[Store], T]) -> T:
         """A direct word with the store, which must be `settled`.
@@ -231,7 +226,11 @@ class TurnLoop:
     def _want_turn(self) -> None:
         if not self._turn_is_due:
             self._turn_is_due = True
-            asyncio.get_running_loop().call_soon(self.turn)
+            asyncio.get_running_loop().call_soon(self._turn_if_due)
+
+    def _turn_if_due(self) -> None:
+        if self._turn_is_due:  # else one came before
+            self.turn()
 
     def turn(self) -> None:
         """Handle, save and answer all that has come in."""

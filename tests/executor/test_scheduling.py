@@ -80,6 +80,24 @@ def test_coroutines_take_slots_as_well(play: Play, tmp_path: Path) -> None:
     play(story, slots=2)
 
 
+def test_the_end_of_a_task_is_expected_soon_if_its_kind_was_quick(
+    play: Play, tmp_path: Path
+) -> None:
+    async def story(driver: Any) -> None:
+        gate = tmp_path / "gate"
+        first = driver.give("wait_for", str(gate))
+        await driver.told(first)
+        assert not driver.pool.expects_end_within(0.001)  # nobody knows
+        driver.teach("wait_for")
+        assert driver.pool.expects_end_within(0.001)
+        assert not driver.pool.expects_end_within(0.0001)
+        gate.touch()
+        await driver.report(first)
+        assert not driver.pool.expects_end_within(0.001)  # nothing runs
+
+    play(story)
+
+
 def test_quick_tasks_in_a_chunk_do_not_sit_behind_one_that_turns_out_slow(
     play: Play, tmp_path: Path
 ) -> None:

@@ -152,6 +152,16 @@ async def test_who_waits_for_one_that_is_paged_out_is_told_when_it_is_over(hall:
     await asyncio.wait_for(waits, 30)
 
 
+async def test_the_end_of_one_that_is_paged_out_is_told(hall: Hall) -> None:
+    scheduler, ids = await _filled(hall, 10)
+    ending = background(scheduler.end_of(ids[9], 60.0))
+    await quiet()
+    assert not ending.done()
+    await scheduler.request(CancelRequested(ids[9]))
+    end = await asyncio.wait_for(ending, 30)
+    assert end is not None and end.status is Status.CANCELLED
+
+
 @pytest.mark.parametrize("other", ["over", "unknown"])
 async def test_who_waits_for_one_that_is_over_is_told_at_once(hall: Hall, other: str) -> None:
     scheduler, ids = await _filled(hall, 10)

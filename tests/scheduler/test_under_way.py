@@ -306,6 +306,46 @@ async def test_an_end_is_not_told_before_it_is_saved(
     await report
 
 
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_the_end_is_told_of_a_task_that_came_while_another_turn_was_saved(
+    hall: Hall, late: LateStore, scheduler: Scheduler, key: str | None
+) -> None:
+    late.holds = True
+    other = background(hall.submit(scheduler))
+    await quiet()
+    spec = task_spec(idempotency_key=key)
+    submitting = background(scheduler.submit([spec]))
+    ending = background(scheduler.end_of(spec.id, 60))
+    await quiet()
+    late.holds = False
+    late.land()
+    await other
+    await submitting
+    await quiet()
+    assert not ending.done()
+    await scheduler.request(CancelRequested(spec.id))
+    end = await asyncio.wait_for(ending, 30)
+    assert end is not None and end.status is Status.CANCELLED
+
+
+async def test_nobody_waits_for_ever_for_the_end_of_what_was_not_saved(
+    hall: Hall, late: LateStore, scheduler: Scheduler
+) -> None:
+    late.holds = True
+    other = background(hall.submit(scheduler))
+    await quiet()
+    scheduler.tick()
+    ending = background(scheduler.end_of(task_spec().id, 60))
+    await quiet()
+    late.holds = False
+    late.fail()
+    with pytest.raises(SchedulerUnavailable):
+        await other
+    await asyncio.wait({ending}, timeout=30)
+    assert ending.done()
+    assert ending.exception() is None or isinstance(ending.exception(), SchedulerUnavailable)
+
+
 async def test_dead_letters_that_are_being_saved_are_found(
     hall: Hall, late: LateStore, scheduler: Scheduler
 ) -> None:

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from task_queue.core.effects import Effects
 from task_queue.core.events import CancelRequested
 from task_queue.core.status import Status
+from task_queue.core.task import Task
 from task_queue.over_waiters import OverWaiters
 from task_queue.scheduler import Scheduler
 from task_queue.scheduler_api import Ended, SchedulerUnavailable
@@ -127,18 +129,24 @@ async def test_nothing_is_kept_of_those_who_waited(hall: Hall, scheduler: Schedu
     assert scheduler._waiters._by_task == {}
 
 
+def _over(task_id: str) -> Effects:
+    """A turn in which a task ended."""
+    ended = Task(task_spec(id=task_id), 1, 0.0, Status.CANCELLED, finished_at=1.0)
+    return Effects(over=[ended])
+
+
 async def test_who_waits_for_the_next_end_is_not_forgotten_with_those_of_the_last() -> None:
     # The task ends, is run again by hand, and is waited for anew, before the first waiter runs.
     waiters = OverWaiters()
     first = background(waiters.wait(["t"], 60))
     await quiet()
-    waiters.wake_all()
+    waiters.wake(_over("t"))
     second = background(waiters.wait(["t"], 60))
     third = background(waiters.wait(["t"], 60))
     await _soon(first)
     await quiet()
     assert not second.done()
-    waiters.wake_all()
+    waiters.wake(_over("t"))
     await _soon(second)
     await _soon(third)
 
@@ -147,9 +155,9 @@ async def test_a_second_waiter_alone_is_not_forgotten_either() -> None:
     waiters = OverWaiters()
     first = background(waiters.wait(["t"], 60))
     await quiet()
-    waiters.wake_all()
+    waiters.wake(_over("t"))
     second = background(waiters.wait(["t"], 60))
     await _soon(first)
     await quiet()
-    waiters.wake_all()
+    waiters.wake(_over("t"))
     await _soon(second)

@@ -4,12 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from msgspec.structs import replace
 
-from task_queue.core.status import Outcome
+from serve_app.results import end_view
+from task_queue.core.status import Outcome, Status
 from task_queue.core.task import Report, TaskError
 from task_queue.ids import new_task_id
-from task_queue.scheduler_api import SchedulerUnavailable
+from task_queue.scheduler_api import Ended, SchedulerUnavailable
+from task_queue.store.protocol import StoreError
+from task_queue.stream.outcome import CallFailed
+from task_queue.testing import task_spec
 from tests.serve_app.api_world import TASKS, Between, World, problem
 from tests.serve_app.conftest import MakeWorld
 
@@ -101,12 +106,76 @@ class TestRunning:
         assert (answer.status_code, answer.json()["status"]) == (201, "QUEUED")
         assert world.accepted() == 1
 
+    @pytest.mark.parametrize("key", [None, "k"])
+    async def test_it_is_accepted_though_the_scheduler_cannot_tell_the_end(
+        self, make_world: MakeWorld, key: str | None
+    ) -> None:
+        class CannotTell(Between):
+            async def end_of(self, *_: Any) -> None:
+                raise CallFailed("no such call")
+
+        world = await make_world(scheduler=CannotTell)
+        request = {"name": "shop.collect", "idempotency_key": key}
+        answer = await world.http.post(f"{TASKS}/run", json=request)
+        assert (answer.status_code, answer.json()["status"]) == (201, "QUEUED")
+
+    async def test_it_is_accepted_though_the_store_does_not_answer(
+        self, make_world: MakeWorld
+    ) -> None:
+        """With 503 the caller would submit it again."""
+        gone: list[bool] = []
+
+        class GoesAway(Between):
+            def find(self, task_ids: Any) -> Any:
+                if gone:
+                    raise StoreError("the server went away")
+                return self.real.find(task_ids)
+
+        world = await make_world(reader=GoesAway)
+        request = {"name": "shop.collect", "idempotency_key": "k"}
+        gone.append(True)
+        answer = await world.http.post(f"{TASKS}/run?wait_seconds=0", json=request)
+        assert (answer.status_code, answer.json()["status"]) == (201, "QUEUED")
+        again = await world.http.post(f"{TASKS}/run?wait_seconds=0", json=request)
+        problem(again, 503)
+        assert world.accepted() == 1
+
+    async def test_many_at_a_time_share_calls(self, make_world: MakeWorld) -> None:
+        calls: list[int] = []
+
+        class Counts(Between):
+            async def submit(self, specs: Any, *more: Any) -> Any:
+                calls.append(len(specs))
+                return await self.real.submit(specs, *more)
+
+        world = await make_world(scheduler=Counts)
+        await world.worker(slots=40)
+        running = [
+            asyncio.ensure_future(world.http.post(f"{TASKS}/run", json={"name": "shop.collect"}))
+            for _ in range(40)
+        ]
+        done = 0
+        while done < 40:
+            for lease in await world.claim(40):
+                report = Report(lease.task_id, 1, Outcome.SUCCEEDED, 0.0, 0.5, b"3")
+                await world.report(report)
+                done += 1
+        answers = [(await asyncio.wait_for(one, 10)).json() for one in running]
+        assert [answer["result"] for answer in answers] == [3] * 40
+        assert sum(calls) == 40 and len(calls) < 20
+
     @pytest.mark.parametrize("query", ["wait_seconds=31", "wait_seconds=-1", "wait=1"])
     async def test_refuses_before_anything_is_accepted(self, world: World, query: str) -> None:
         answer = await world.http.post(f"{TASKS}/run?{query}", json={"name": "shop.collect"})
         assert "wait" in problem(answer, 422)
         problem(await world.http.post(f"{TASKS}/run", json={"name": "shop.collekt"}), 422)
         assert world.accepted() == 0
+
+
+def test_a_result_past_its_time_is_left_out_of_an_end() -> None:
+    spec, end = task_spec(result_ttl_seconds=60.0), Ended(Status.COMPLETED, 100.0, None, b"3")
+    assert end_view(spec, end, 159.9).result == Raw(b"3")
+    assert end_view(spec, end, 160.0).result is None
 
 
 class TestWaiting:
