@@ -147,7 +147,7 @@ class TaskRoutes:
                     await self._context.scheduler.wait_over([task_id], wait_seconds)
                 task = await self._find(task_id)
             return result_of(task, await self._result(task), now())
-        except StoreError:
+        except (StoreError, ApiProblem):
             if submitted.duplicate:
                 raise
             # A 503 would say that nothing was accepted.

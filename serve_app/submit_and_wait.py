@@ -15,6 +15,9 @@ from task_queue.core.task import TaskSpec
 from task_queue.scheduler_api import Ended, SchedulerApi, SchedulerUnavailable
 from task_queue.stream.outcome import CallFailed
 
+#: A scheduler that says nothing for so much longer than it was to wait is not waited for.
+_GRACE_SECONDS = 1.0
+
 
 class Run(Struct, frozen=True):
     """A task that was accepted."""
@@ -32,6 +35,8 @@ async def submit_and_wait(
     Raises:
         ApiProblem, SchedulerUnavailable: as `SubmitCoalescer.submit`.
     """
+    clock = asyncio.get_running_loop().time
+    until = clock() + wait_seconds
     at_once = coalescer.is_free
     submitting = coalescer.begin(spec)  # whose task comes first, and so does its call
     ending = _end_of(scheduler, spec.id, wait_seconds) if at_once else None
@@ -39,11 +44,12 @@ async def submit_and_wait(
         submitted = await submitting
         if submitted.task_id != spec.id:
             return Run(submitted)
-        ending = ending or _end_of(scheduler, spec.id, wait_seconds)
+        ending = ending or _end_of(scheduler, spec.id, max(0.0, until - clock()))
         try:
-            return Run(submitted, await ending)
-        except (SchedulerUnavailable, CallFailed):  # the caller must learn that it is accepted
-            return Run(submitted, can_wait=False)
+            async with asyncio.timeout_at(until + _GRACE_SECONDS):
+                return Run(submitted, await ending)
+        except (TimeoutError, SchedulerUnavailable, CallFailed):
+            return Run(submitted, can_wait=False)  # the caller must learn that it is accepted
     finally:
         if ending is not None:
             ending.cancel()

@@ -229,7 +229,9 @@ class Scheduler:
         """Delete results past their time, tasks that ended before a time, and the oldest of them
         beyond a number."""
         await self._turns.caught_up()
-        now, surplus = self._turns.now, max(0, self._ended - most_ended)
+        # There may have been no turn for long: nothing is due where no worker is.
+        now = max(self._turns.now, self._clock.now())
+        surplus = max(0, self._ended - most_ended)
         pruned = self._turns.ask(lambda store: store.prune(now, ended_before, surplus, limit))
         self._ended -= pruned.tasks
         return pruned

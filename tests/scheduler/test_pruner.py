@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
+from task_queue.core.events import WorkerDeregistered
 from task_queue.core.status import Status
 from task_queue.pruner import Pruner
 from task_queue.scheduler import Scheduler
 from task_queue.store.protocol import Pruned
 from task_queue.testing import FakeClock
-from tests.scheduler.hall import Hall
+from tests.scheduler.hall import Hall, succeeded
 
 pytestmark = pytest.mark.anyio
 
@@ -83,3 +84,17 @@ async def test_the_count_survives_a_restart(hall: Hall, scheduler: Scheduler) ->
     scheduler.stop()
     following = await hall.started()
     assert await Pruner(following, hall.clock, 60.0, 2).prune() == Pruned(tasks=3)
+
+
+async def test_results_go_in_time_though_nothing_else_happens(
+    hall: Hall, scheduler: Scheduler
+) -> None:
+    """Without a worker no turn comes that would look at the clock."""
+    await hall.register(scheduler)
+    await hall.submit(scheduler, result_ttl_seconds=60.0)
+    (lease,) = (await scheduler.pull(hall.pull_event())).leases
+    await hall.end(scheduler, succeeded(lease))
+    await scheduler.request(WorkerDeregistered("w1", "a"))
+    assert (await scheduler.prune(0.0, 100, 100)).results == 0
+    hall.clock.advance(61)
+    assert (await scheduler.prune(0.0, 100, 100)).results == 1

@@ -119,6 +119,18 @@ class TestRunning:
         answer = await world.http.post(f"{TASKS}/run", json=request)
         assert (answer.status_code, answer.json()["status"]) == (201, "QUEUED")
 
+    async def test_nobody_waits_for_a_scheduler_that_says_nothing(
+        self, make_world: MakeWorld
+    ) -> None:
+        class SaysNothing(Between):
+            async def end_of(self, *_: Any) -> None:
+                await asyncio.Event().wait()
+
+        world = await make_world(scheduler=SaysNothing)
+        asking = world.http.post(f"{TASKS}/run?wait_seconds=0", json={"name": "shop.collect"})
+        answer = await asyncio.wait_for(asking, 30)
+        assert (answer.status_code, answer.json()["status"]) == (201, "QUEUED")
+
     async def test_it_is_accepted_though_the_store_does_not_answer(
         self, make_world: MakeWorld
     ) -> None:
