@@ -15,6 +15,7 @@ from msgspec import Struct
 from serve_app.problems import refusal
 from task_queue.core.effects import Accepted, Refused
 from task_queue.core.task import TaskSpec
+from task_queue.scheduler_api import SchedulerSilent
 
 #: `SchedulerApi.submit`, of tasks that were not sent before.
 Submit = Callable[[Sequence[TaskSpec]], Awaitable[Accepted | Refused]]
@@ -90,6 +91,9 @@ class SubmitCoalescer:
             if not isinstance(answer, Refused):
                 _settle(some, answer)
                 return
+        except asyncio.CancelledError:  # a connection that was being made was given up
+            _fail(some, SchedulerSilent("the API process is ending; try again"))
+            raise
         except Exception as error:  # noqa: BLE001  it is the callers' to see, each of them
             _fail(some, error)
             return

@@ -302,6 +302,15 @@ class TestCoalescer:
             )
         assert isinstance(answers[-1], ValueError)
 
+    async def test_a_call_that_is_cancelled_leaves_nobody_waiting(self) -> None:
+        """As when the stream is closed while it connects."""
+
+        async def given_up(_specs: Sequence[TaskSpec]) -> Accepted | Refused:
+            raise asyncio.CancelledError
+
+        with pytest.raises(SchedulerSilent, match="is ending"):
+            await asyncio.wait_for(SubmitCoalescer(given_up).submit(task_spec()), 30)
+
     async def test_a_full_queue_fails_only_its_own(self) -> None:
         scheduler = GatedScheduler(full="full")
         specs = [task_spec(queue=queue) for queue in ("full", "a", "full", "b")]
