@@ -4,8 +4,8 @@
 .DELETE_ON_ERROR:
 .PHONY: help run stop monitoring monitoring-stop test check fmt bench bench-long bench-peers clean venv system-packages
 
-# Any Python from 3.11 on: make test PYTHON=python3.12
-PYTHON ?= python3
+# Any Python from 3.11 on: make test PYTHON=python3.12. It is looked for only where it is needed.
+PYTHON ?= $(shell scripts/choose_python.sh)
 CONFIG ?= configs/local.yaml
 
 # Debian packages that the tests need are named here, and asked for nowhere else.

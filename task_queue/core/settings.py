@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+_PAGE = 1_000
+
 
 class Rules(Struct, frozen=True):
     """Limits and periods of the machine."""
@@ -13,7 +15,7 @@ class Rules(Struct, frozen=True):
     max_timed_tasks: int = 500_000  #: live tasks with run_at or expires_at, all in memory
     #: Of one queue, tasks that wait for a retry: beyond it the queue gives out no first attempts.
     max_retrying: int = 50_000
-    window: int = 4_000  #: waiting tasks of one queue and priority in memory; more are paged out
+    window: int = 32_000  #: waiting tasks of one queue and priority in memory; more are paged out
     #: Of all tasks in memory, about. Beyond it new ones are paged out, and `page` tasks that wait
     #: for a retry are the most.
     memory_bytes: int = 256 * 2**20
@@ -25,8 +27,8 @@ class Rules(Struct, frozen=True):
 
     @property
     def page(self) -> int:
-        """How many tasks come in at a time."""
-        return max(1, self.window // 4)
+        """How many tasks come in at a time: no more than a turn can take without being long."""
+        return max(1, min(_PAGE, self.window // 4))
 
     def __post_init__(self) -> None:
         if self.lease_seconds < 2 * self.poll_seconds:
