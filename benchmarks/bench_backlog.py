@@ -7,15 +7,16 @@ A scheduler with a SQLite store, no Ray and no HTTP, in a new process for each l
 Tasks are submitted at the end of the queue and done at its head, 1,000 in a batch: processor
 microseconds of one task, medians of five times 10,000. Memory: what the process grew by while the
 queue was filled, in bytes per task. Recovery: seconds until a new scheduler on the same store
-answers. --short leaves out the lengths in between.
+answers. --short leaves out the lengths in between, and PostgreSQL: the longest queue alone, on a
+server of the benchmark's own.
 """
 
 import asyncio
 import statistics
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import psutil
 import uvloop
@@ -26,12 +27,14 @@ from benchmarks.local_scheduler import (
     LocalWorker,
     batches,
     local_scheduler,
-    sqlite_in,
     submit,
 )
 from benchmarks.own_folder import own_folder
+from benchmarks.peers.private_postgres import private_postgres
 from benchmarks.report import report
 from task_queue.scheduler import Scheduler
+from task_queue.store import open_store as open_store_at
+from task_queue.store.protocol import Store
 
 _BACKLOGS = (1_000, 10_000, 100_000, 1_000_000)
 _TASKS = 10_000
@@ -39,13 +42,12 @@ _RUNS = 5
 _RECOVERED = 100_000  #: from so many on, memory and recovery are of interest
 
 
-def measure(folder: Path, backlog: int) -> dict[str, float]:
+def measure(url: str, backlog: int) -> dict[str, float]:
     """The figures for one length of the queue."""
-    return uvloop.run(_measure(folder, backlog))
+    return uvloop.run(_measure(lambda: open_store_at(url), backlog))
 
 
-async def _measure(folder: Path, backlog: int) -> dict[str, float]:
-    open_store = sqlite_in(folder, f"queue-{backlog}")
+async def _measure(open_store: Callable[[], Store], backlog: int) -> dict[str, float]:
     figures: dict[str, float] = {}
     async with local_scheduler(open_store) as scheduler:
         worker = LocalWorker(scheduler)
@@ -73,18 +75,26 @@ async def _cost(scheduler: Scheduler, worker: LocalWorker) -> float:
     return (time.process_time() - began) / _TASKS * 1e6
 
 
+def _in_new_process(url: str, backlog: int) -> dict[str, float]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(measure, url, backlog).result()
+
+
 def main() -> None:
     short = flags(__doc__).short
     figures: dict[str, float] = {}
     costs: dict[int, float] = {}
     with own_folder() as folder:
         for backlog in (_BACKLOGS[0], _BACKLOGS[-1]) if short else _BACKLOGS:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                found = process.submit(measure, folder, backlog).result()
+            found = _in_new_process(f"sqlite:///{folder}/queue-{backlog}.db", backlog)
             costs[backlog] = found["CPU microseconds per task"]
             for name, value in found.items():
                 figures[f"{backlog:>9,} waiting: {name}"] = value
             figures[f"{backlog:>9,} waiting: cost, ratio to 1,000"] = costs[backlog] / costs[1_000]
+    if not short:
+        with private_postgres() as server:
+            found = _in_new_process(server.url, _BACKLOGS[-1])
+        figures |= {f"PostgreSQL, {_BACKLOGS[-1]:,} waiting: {n}": v for n, v in found.items()}
     report("bench_backlog", figures, seed=0)
 
 

@@ -151,15 +151,16 @@ class ReadyLine:
             return 0
         return max(0, most - len(self._lines[priority]))
 
-    def page_out(self, task: Task) -> None:
-        """Count a task that was just accepted, and forget the rest of it."""
-        priority = task.spec.priority
+    def page_out(self, tasks: Sequence[Task]) -> None:
+        """Count tasks of one priority that were just accepted, and forget the rest of them."""
+        first, count = tasks[0], len(tasks)
+        queue, priority = first.spec.queue, first.spec.priority
         paged_out = self._paged_out.get(priority)
         if paged_out is None:
-            self.restore(PagedOut(task.spec.queue, priority, 1, task.seq, task.submitted_at))
+            self.restore(PagedOut(queue, priority, count, first.seq, first.submitted_at))
         else:
-            paged_out.count += 1
-            self.waiting[priority] += 1
+            paged_out.count += count
+            self.waiting[priority] += count
 
     def restore(self, paged_out: PagedOut) -> None:
         """Count tasks that are only in the store."""

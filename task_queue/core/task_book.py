@@ -224,16 +224,16 @@ class TaskBook:
         return True
 
     def _page_out(self, line: ReadyLine, queue: str, tasks: Sequence[Task], fx: Effects) -> None:
-        for task in tasks:
-            line.page_out(task)
-            self._note_gone(task.spec)
+        line.page_out(tasks)
+        self._note_gone([task.spec for task in tasks])
         self._filled[queue] = self._paged[queue] = line
         fx.changes.paged_out += tasks
 
-    def _note_gone(self, spec: TaskSpec) -> None:
-        self.gone_at_once[spec.id] = spec.id
-        if spec.idempotency_key is not None:
-            self.gone_at_once[spec.idempotency_key] = spec.id
+    def _note_gone(self, specs: Iterable[TaskSpec]) -> None:
+        for spec in specs:
+            self.gone_at_once[spec.id] = spec.id
+            if spec.idempotency_key is not None:
+                self.gone_at_once[spec.idempotency_key] = spec.id
 
     # ---- waiting ---------------------------------------------------------------------------
 
@@ -323,7 +323,7 @@ class TaskBook:
             if seq < first:
                 touched[seq] = task
             else:
-                self._note_gone(spec)
+                self._note_gone((spec,))
         self._bytes -= size + len(tasks) * _TASK_BYTES
         _unlease(tasks, fx)
         fx.changes.tally(tasks, kind)

@@ -23,6 +23,7 @@ from task_queue.store.placement import Placements
 from task_queue.store.postgres_column import Column
 from task_queue.store.postgres_connection import errors
 from task_queue.store.postgres_migrations import migrate
+from task_queue.store.postgres_paging import KEPT, PAGED_OUT, adopt_paging, page_query
 from task_queue.store.postgres_pipeline import PostgresPipeline, Statement
 from task_queue.store.postgres_query import select
 from task_queue.store.postgres_reader import PostgresReader, plain_row, stored_task
@@ -30,7 +31,7 @@ from task_queue.store.postgres_statements import statements_of
 from task_queue.store.postgres_text import plain, stored
 from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StoreError
 from task_queue.store.query import Pool
-from task_queue.store.task_row import FIXED, waiting_tasks_of
+from task_queue.store.task_row import OF_LINE, waiting_tasks_of
 from task_queue.tasks import TaskType
 
 _LIVE = frozenset(Status) - TERMINAL
@@ -46,19 +47,7 @@ _DOOMED = (
     "UNION ALL SELECT seq FROM completed WHERE seq = ANY (%s)"
 )
 
-_PAGED_OUT = (
-    "SELECT line.queue, line.priority, count, first_seq, submitted_at FROM (SELECT queue, priority,"
-    " count(*) AS count, min(seq) AS first_seq FROM paged_out GROUP BY queue, priority) AS line "
-    "JOIN tasks ON tasks.seq = first_seq"
-)
-# Bytes are summed up there: what is beyond the limit is not even sent.
-_PAGE = (
-    f"SELECT arguments, {', '.join(FIXED)} FROM (SELECT tasks.*, "
-    "sum(octet_length(arguments)) OVER line AS bytes, row_number() OVER line AS place "
-    "FROM (SELECT seq FROM paged_out WHERE queue = %s AND priority = %s ORDER BY seq LIMIT %s) "
-    "AS page JOIN tasks ON tasks.seq = page.seq WINDOW line AS (ORDER BY tasks.seq)) AS paged "
-    "WHERE place = 1 OR bytes <= %s ORDER BY seq"
-)
+_TAGS_OF_LINE = OF_LINE.index("tags")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -91,11 +80,7 @@ class PostgresStore(PostgresReader):
                 "INSERT INTO meta VALUES ('epoch', 1) "
                 "ON CONFLICT (key) DO UPDATE SET value = meta.value + 1 RETURNING value"
             ).fetchone()
-            # Code that does not know of paging leaves the rows of tasks that it ran.
-            self._connection.execute(
-                "DELETE FROM paged_out WHERE NOT EXISTS "
-                "(SELECT 1 FROM waiting WHERE waiting.seq = paged_out.seq)"
-            )
+            adopt_paging(self._connection)
         assert row is not None
         self._epoch = int(row[0])
         self._placements.forget()
@@ -110,7 +95,7 @@ class PostgresStore(PostgresReader):
 
     def load(self) -> Loaded:
         not_waiting = select(_LIVE - {Status.QUEUED}, "true", arguments=True)
-        queued = select({Status.QUEUED}, "seq NOT IN (SELECT seq FROM paged_out)", arguments=True)
+        queued = select({Status.QUEUED}, KEPT, arguments=True)
         rows = self._rows(not_waiting) + self._rows(queued)
         tasks = [stored_task(row[1:], row[0]) for row in rows]
         tasks.sort(key=lambda task: task.seq)
@@ -122,7 +107,7 @@ class PostgresStore(PostgresReader):
         workers = self.workers()
         living = [worker for worker in workers if worker.ended_at is None]
         former = {w.worker_id: w for w in workers if w.ended_at is not None}
-        paged_out = [PagedOut(plain(queue), *rest) for queue, *rest in self._rows(_PAGED_OUT)]
+        paged_out = [PagedOut(plain(queue), *rest) for queue, *rest in self._rows(PAGED_OUT)]
         return Loaded(
             tasks,
             last_seq + 1,
@@ -135,8 +120,9 @@ class PostgresStore(PostgresReader):
         )
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
-        rows = self._rows(_PAGE, (stored(queue), priority, limit, most_bytes))
-        return waiting_tasks_of((row[0], *plain_row(row[1:])) for row in rows)
+        rows = self._rows(*page_query(queue, priority, limit, most_bytes))
+        plain_rows = ((row[0], *plain_row(row[1:], _TAGS_OF_LINE)) for row in rows)
+        return waiting_tasks_of(queue, priority, plain_rows)
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         rows = self._rows(

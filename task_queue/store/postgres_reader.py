@@ -198,10 +198,10 @@ def stored_task(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     return task_of(plain_row(row), arguments)
 
 
-def plain_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row of a task, its texts as they were given."""
+def plain_row(row: tuple[Any, ...], tags_at: int = _TAGS) -> tuple[Any, ...]:
+    """A row of a task, its texts as they were given; `tags_at`: which column has its tags."""
     texts = [plain(value) if isinstance(value, str) else value for value in row]
-    tags = row[_TAGS]
+    tags = row[tags_at]
     if tags is not None:
-        texts[_TAGS] = json.dumps(parted(tags))
+        texts[tags_at] = json.dumps(parted(tags))
     return tuple(texts)

@@ -9,6 +9,7 @@ from task_queue.core.effects import Changes
 from task_queue.core.task import Task
 from task_queue.store.placement import NO_RESULT, Placement, Placements
 from task_queue.store.postgres_column import Column, Kind
+from task_queue.store.postgres_paging import paging_statements
 from task_queue.store.postgres_pipeline import Statement
 from task_queue.store.postgres_text import joined, stored, stored_or_none
 from task_queue.store.seq_ranges import ranges_of
@@ -44,8 +45,6 @@ class _Told(NamedTuple):
     as_stored: Callable[[Any], Any] | None = None
 
 
-_PAGE_IN = "DELETE FROM paged_out WHERE queue = %s AND priority = %s AND seq BETWEEN %s AND %s"
-
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -65,17 +64,8 @@ def _tasks(changes: Changes, placed: Placement) -> Iterator[Statement]:
     yield from _delete_from("leased", placed.not_leased)
     if placed.leased:
         yield _insert_told("leased", _told_of_leased(placed.leased))
-    yield from _paging(changes)
+    yield from paging_statements(changes)
     yield from _ended(placed)
-
-
-def _paging(changes: Changes) -> Iterator[Statement]:
-    if changes.paged_out:
-        rows = [(stored(t.spec.queue), t.spec.priority, t.seq) for t in changes.paged_out]
-        sql = _insert("paged_out", ("queue", "priority", "seq"))
-        yield sql, _columns(("text", "integer", "bigint"), rows)
-    for queue, *line in changes.paged_in:
-        yield _PAGE_IN, (stored(queue), *line)
 
 
 def _ended(placed: Placement) -> Iterator[Statement]:

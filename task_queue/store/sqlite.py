@@ -31,8 +31,8 @@ from task_queue.store.query import Pool
 from task_queue.store.seq_ranges import ranges_of
 from task_queue.store.sqlite_completed import forget_runs, insert_completed, prune_results
 from task_queue.store.sqlite_new_tasks import insert_tasks
+from task_queue.store.sqlite_paging import KEPT, PAGE, PAGED_OUT, RUNS, adopt_paging, save_paging
 from task_queue.store.sqlite_reader import (
-    ARGUMENTS,
     LIVE_STATUSES,
     SqliteReader,
     connect,
@@ -40,7 +40,6 @@ from task_queue.store.sqlite_reader import (
     words,
 )
 from task_queue.store.task_row import (
-    FIXED,
     MOVING,
     moving_columns,
     task_of,
@@ -51,16 +50,6 @@ from task_queue.tasks import TaskType
 _STATE = ("seq", *MOVING, "result_until", "result")
 _SAVE_STATE = (
     f"INSERT OR REPLACE INTO states ({', '.join(_STATE)}) VALUES ({', '.join('?' * len(_STATE))})"
-)
-_PAGED_OUT = (
-    "SELECT queue, priority, count, first_seq, (SELECT submitted_at FROM tasks WHERE seq = "
-    "first_seq) FROM (SELECT queue, priority, count(*) AS count, min(seq) AS first_seq "
-    "FROM paged_out GROUP BY queue, priority)"
-)
-_PAGE = (
-    f"SELECT {ARGUMENTS}, {', '.join(f'v.{column}' for column in FIXED)} FROM paged_out "
-    "CROSS JOIN tasks AS v ON v.seq = paged_out.seq "
-    "WHERE paged_out.queue = ? AND paged_out.priority = ? ORDER BY paged_out.seq LIMIT ?"
 )
 _KNOWN_IDS = "SELECT tasks.id, tasks.id FROM json_each(?) JOIN tasks ON tasks.id = json_each.value"
 _KNOWN_KEYS = (
@@ -102,10 +91,7 @@ class SqliteStore(SqliteReader):
             )
             ((epoch,),) = rows.fetchall()
             assert isinstance(epoch, int)
-            # Code that does not know of paging leaves the rows of tasks that it ran.
-            self._connection.execute(
-                "DELETE FROM paged_out WHERE seq NOT IN (SELECT seq FROM waiting)"
-            )
+            adopt_paging(self._connection)
             self._epoch = epoch
         self._placements.forget()
         return self._epoch
@@ -120,11 +106,11 @@ class SqliteStore(SqliteReader):
 
     def load(self) -> Loaded:
         not_waiting = select(LIVE_STATUSES - {Status.QUEUED}, "1", arguments=True)
-        queued = select({Status.QUEUED}, "v.seq NOT IN (SELECT seq FROM paged_out)", arguments=True)
+        queued = select({Status.QUEUED}, KEPT, arguments=True)
         rows = chain(self._rows(not_waiting), self._rows(queued))
         tasks = [task_of(row[1:], row[0]) for row in rows]
         tasks.sort(key=lambda task: task.seq)
-        paged_out = [PagedOut(*row) for row in self._rows(_PAGED_OUT)]
+        paged_out = [PagedOut(*row) for row in self._rows(PAGED_OUT)]
         ((last_seq,),) = self._rows("SELECT coalesce(max(seq), 0) FROM tasks")
         ((deleted,),) = self._rows(
             "SELECT coalesce(max(value), 0) FROM meta WHERE key = 'last_seq'"
@@ -140,7 +126,13 @@ class SqliteStore(SqliteReader):
         )
 
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
-        return waiting_tasks_of(_up_to(most_bytes, self._rows(_PAGE, (queue, priority, limit))))
+        found = last_run = 0
+        for first, last in self._rows(RUNS, (queue, priority, limit)):
+            last_run, found = first, found + last - first + 1
+            if found >= limit:
+                break
+        rows = self._rows(PAGE, (queue, priority, last_run, limit))
+        return waiting_tasks_of(queue, priority, _up_to(most_bytes, rows))
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         known: dict[str, str] = {}
@@ -239,7 +231,7 @@ class SqliteStore(SqliteReader):
         self._delete_from("waiting", placed.not_waiting)
         self._delete_from("leased", placed.not_leased)
         self._delete_from("states", placed.not_in_states)
-        self._save_paging(changes)
+        save_paging(self._connection, changes)
         self._save_leases(placed.leased)
         insert_completed(self._connection, placed.completed, placed.results)
         result_of = placed.results.get
@@ -256,19 +248,6 @@ class SqliteStore(SqliteReader):
             self._connection.execute(
                 "INSERT INTO leased SELECT value, ?, ?, ? FROM carray(?)", (*claim, _carray(seqs))
             )
-
-    def _save_paging(self, changes: Changes) -> None:
-        lines: dict[tuple[str, int], list[int]] = {}
-        for task in changes.paged_out:
-            lines.setdefault((task.spec.queue, task.spec.priority), []).append(task.seq)
-        for line, seqs in lines.items():
-            self._connection.execute(
-                "INSERT INTO paged_out SELECT ?, ?, value FROM carray(?)", (*line, _carray(seqs))
-            )
-        self._many(
-            "DELETE FROM paged_out WHERE queue = ? AND priority = ? AND seq BETWEEN ? AND ?",
-            changes.paged_in,
-        )
 
     def _for_each(self, sql: str, seqs: list[int]) -> None:
         """One statement for many rows: it costs a third of one for each."""

@@ -19,6 +19,8 @@ from task_queue.core.task import Progress, Task, TaskError, TaskSpec
 FIXED = (
     "seq", "id", "name", "queue", "priority", "submitted_at", "idempotency_key", "tags", "options",
 )  # fmt: skip
+#: Of FIXED, what the tasks of one line do not have in common by what a line is.
+OF_LINE = tuple(column for column in FIXED if column not in ("queue", "priority"))
 MOVING = (
     "status", "attempt", "failures", "deaths", "due_at", "expires_at", "worker_id", "claimed_at",
     "started_at", "finished_at", "cancel_requested", "in_dlq", "error_type", "error_message",
@@ -94,21 +96,20 @@ def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     )  # fmt: skip
 
 
-def waiting_tasks_of(rows: Iterable[tuple[Any, ...]]) -> list[Task]:
-    """The tasks of rows that hold the arguments and FIXED: they wait, as they were accepted."""
+def waiting_tasks_of(queue: str, priority: int, rows: Iterable[tuple[Any, ...]]) -> list[Task]:
+    """The tasks of rows that hold the arguments and OF_LINE: they wait, as they were accepted."""
     tasks: list[Task] = []
-    last_name, last_queue, last_arguments, last_options = "", "", b"", b""
+    last_name, last_arguments, last_options = "", b"", b""
     more: tuple[Any, ...] = ()
-    for arguments, seq, task_id, name, queue, priority, submitted_at, key, tags, options in rows:
+    for arguments, seq, task_id, name, submitted_at, key, tags, options in rows:
         # Most are like the one before, and what is equal need be in memory once.
         last_name = last_name if name == last_name else name
-        last_queue = last_queue if queue == last_queue else queue
         last_arguments = last_arguments if arguments == last_arguments else arguments
         if options != last_options:
             more, last_options = astuple(_decode_options(options)), options
         retries, base, cap, timeout, run_at, expires_at, ttl, traceparent, request_id = more
         spec = TaskSpec(
-            task_id, last_name, last_queue, priority, last_arguments, retries, base, cap, timeout,
+            task_id, last_name, queue, priority, last_arguments, retries, base, cap, timeout,
             run_at, expires_at, ttl, key, tuple(json.loads(tags)) if tags else (), traceparent,
             request_id,
         )  # fmt: skip

@@ -60,7 +60,7 @@ class _PagedLine:
         if self.line.room(5, 2):
             self.line.append(task, self.seq)
         else:
-            self.line.page_out(task)
+            self.line.page_out([task])
             self.stored.append(task)
 
     def join(self, _place: int = 0) -> None:

@@ -1,11 +1,20 @@
 """What every store must do with the tasks that the scheduler does not keep in memory."""
 
+from pathlib import Path
+from random import Random
+
+import apsw
+import psycopg
+import pytest
+
 from task_queue.core.effects import Changes
 from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import Status
 from task_queue.core.task import Task
+from task_queue.store.postgres import PostgresStore
 from task_queue.store.protocol import Store
-from tests.store.databases import NOW, Database, a_task, inserted, touched
+from task_queue.store.sqlite import SqliteStore
+from tests.store.databases import NOW, Database, NewPostgres, a_task, inserted, touched
 
 _PLENTY = 2**20
 
@@ -101,3 +110,76 @@ def test_what_older_code_ran_is_not_paged_out_any_more(database: Database) -> No
     assert newer.load().tasks == []
     assert newer.load().paged_out == [PagedOut(waits.spec.queue, 5, 1, 2, waits.submitted_at)]
     assert newer.page(waits.spec.queue, 5, 10, _PLENTY) == [waits]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_comes_in_the_rest_is_paged_out(store: Store, seed: int) -> None:
+    random = Random(seed)
+    away: dict[tuple[str, int], list[Task]] = {}
+    seq = 0
+    for _ in range(30):
+        changes = Changes()
+        for _ in range(random.randint(0, 12)):
+            seq += random.choice((1, 1, 1, 2))
+            task = a_task(seq, queue=random.choice("ab"), priority=random.choice((5, 5, 9)))
+            changes.inserted.append(task)
+            if random.random() < 0.9:
+                changes.paged_out.append(task)
+                away.setdefault((task.spec.queue, task.spec.priority), []).append(task)
+        for line in list(away):
+            first = random.randint(1, seq + 1)
+            last = first + random.choice((0, 0, 1, 5, 20))
+            if random.random() < 0.3:
+                changes.paged_in.append((*line, first, last))
+                away[line] = [t for t in away[line] if not first <= t.seq <= last]
+        store.commit(changes)
+        for line, tasks in away.items():
+            assert store.page(*line, 7, _PLENTY) == tasks[:7]
+        assert sorted(store.load().paged_out, key=lambda one: one.first_seq) == sorted(
+            (PagedOut(*line, len(t), t[0].seq, t[0].submitted_at) for line, t in away.items() if t),
+            key=lambda one: one.first_seq,
+        )
+    kept = {task.seq for task in store.load().tasks}
+    assert kept.isdisjoint(task.seq for tasks in away.values() for task in tasks)
+
+
+def _left_by_older_code(store: Store) -> tuple[list[Task], list[tuple[str, int, int]]]:
+    """Tasks, and the rows that code without runs wrote for them; one is of a task that ran."""
+    tasks = [a_task(n, queue="ab"[n % 2]) for n in range(1, 6)]
+    store.commit(inserted(*tasks))
+    tasks[4].status, tasks[4].finished_at = Status.COMPLETED, NOW
+    store.commit(touched(tasks[4]))
+    return tasks, [(task.spec.queue, 5, task.seq) for task in tasks[1:]]
+
+
+def _is_taken_over(store: Store, tasks: list[Task]) -> None:
+    store.take_over()
+    assert store.load().tasks == tasks[:1]
+    assert store.page("a", 5, 9, _PLENTY) == [tasks[1], tasks[3]]
+    assert store.page("b", 5, 9, _PLENTY) == [tasks[2]]
+    store.commit(Changes(paged_in=[("a", 5, 2, 2)]))
+    assert store.load().tasks == tasks[:2]
+
+
+def test_rows_of_older_code_are_taken_over_in_sqlite(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    older, newer = SqliteStore(path), SqliteStore(path)
+    older.take_over()
+    tasks, rows = _left_by_older_code(older)
+    with apsw.Connection(str(path)) as connection:
+        connection.executemany("INSERT INTO paged_out VALUES (?, ?, ?)", rows)
+    _is_taken_over(newer, tasks)
+    older.close()
+    newer.close()
+
+
+def test_rows_of_older_code_are_taken_over_in_postgres(new_postgres: NewPostgres) -> None:
+    url = new_postgres()
+    older, newer = PostgresStore(url), PostgresStore(url)
+    older.take_over()
+    tasks, rows = _left_by_older_code(older)
+    with psycopg.connect(url) as connection:
+        connection.cursor().executemany("INSERT INTO paged_out VALUES (%s, %s, %s)", rows)
+    _is_taken_over(newer, tasks)
+    older.close()
+    newer.close()

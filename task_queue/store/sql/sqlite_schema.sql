@@ -28,8 +28,16 @@ CREATE UNIQUE INDEX IF NOT EXISTS tasks_idempotency ON tasks (idempotency_key)
 CREATE TABLE IF NOT EXISTS arguments (seq INTEGER PRIMARY KEY, json BLOB NOT NULL);
 
 CREATE TABLE IF NOT EXISTS waiting (seq INTEGER PRIMARY KEY);
--- Of these, the ones that the scheduler does not keep in memory, in the order in which it asks for
--- them. Code that does not know this table loads them all.
+-- Of these, the ones that the scheduler does not keep in memory: all from the first to the last of a
+-- run, which are of one line. No seq is in two runs. Code that does not know this table loads them all.
+CREATE TABLE IF NOT EXISTS paged_runs (
+    first_seq INTEGER PRIMARY KEY,
+    last_seq INTEGER NOT NULL,
+    queue TEXT NOT NULL,
+    priority INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS paged_runs_line ON paged_runs (queue, priority, first_seq);
+-- The same, a row for each task, by code that does not know runs; else empty.
 CREATE TABLE IF NOT EXISTS paged_out (
     queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
     PRIMARY KEY (queue, priority, seq)
