@@ -58,7 +58,7 @@ class Acceptance:
         return (
             not keys
             and len(ids) == len(event.specs)
-            and all(known.keys().isdisjoint(ids) for known in there)
+            and all(not known or known.keys().isdisjoint(ids) for known in there)
         )
 
     def _accept_new_ones(self, event: TasksSubmitted, now: float, fx: Effects) -> Accepted:

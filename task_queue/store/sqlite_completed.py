@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import count, groupby
 from operator import attrgetter, sub
-from typing import cast
+from typing import Any, cast
 
 import apsw
 from msgspec import Struct
@@ -82,13 +82,25 @@ def _runs(tasks: Sequence[Task], results: dict[int, tuple[float, bytes]]) -> Ite
     kept = [results.get(seq, NO_RESULT) for seq in seqs]
     gaps = map(sub, seqs, count())  # the same for numbers that follow each other
     untils = [until for until, _ in kept]
+    shared = list(map(_shared_of, tasks))
+    if tasks and _is_one_run(seqs, shared, untils):
+        yield _Run(tasks, shared[0], untils[0], [result for _, result in kept])
+        return
     begin = 0
-    for (_, shared, until), alike in groupby(
-        zip(gaps, map(_shared_of, tasks), untils, strict=True)
-    ):
-        end = begin + len(list(alike))
-        yield _Run(tasks[begin:end], shared, until, [result for _, result in kept[begin:end]])
+    for (_, alike, until), group in groupby(zip(gaps, shared, untils, strict=True)):
+        end = begin + len(list(group))
+        yield _Run(tasks[begin:end], alike, until, [result for _, result in kept[begin:end]])
         begin = end
+
+
+def _is_one_run(seqs: list[int], shared: list[tuple[Any, ...]], untils: list[float | None]) -> bool:
+    """Whether it need not be asked task by task: so it is in most turns."""
+    length = len(seqs)
+    return (
+        seqs[-1] - seqs[0] == length - 1
+        and shared.count(shared[0]) == length
+        and untils.count(untils[0]) == length
+    )
 
 
 def prune_results(connection: apsw.Connection, now: float, limit: int) -> int:
