@@ -79,7 +79,8 @@ venv: $(STAMP)  ## Make .venv with all that is pinned in pyproject.toml
 
 $(STAMP): pyproject.toml
 	@scripts/check_python.sh '$(PYTHON)'
-	$(PYTHON) -m venv $(VENV)
+	@echo 'Making $(VENV) with $(PYTHON); another one: make ... PYTHON=python3.12'
+	@$(PYTHON) -m venv $(VENV)
 	@echo 'Installing about 120 packages into $(VENV): a minute or two ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip==$(PIP_VERSION)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \

@@ -9,7 +9,8 @@ seen, tasks that take 50 ms and more, and slots that are stuck in a long task ge
 from collections.abc import Iterable
 
 AHEAD_SECONDS = 0.05
-_AHEAD_MAX = 5_000
+#: What a worker does of empty tasks in that time, with however many slots, at 50,000 a second.
+_AHEAD_MAX = 2_500
 #: What a task costs around its own code, so that an empty one does not seem to cost nothing.
 _OVERHEAD_SECONDS = 20e-6
 _WEIGHT = 0.2  #: of the newest duration in the average of its name

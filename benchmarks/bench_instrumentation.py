@@ -45,7 +45,7 @@ from benchmarks.throughput import Run, Throughput, microseconds_per_task
 from task_queue.client.client import Client
 
 _NOOP = "task_queue.noop"
-_TASKS = 50_000
+_TASKS = 100_000
 _PAIRS, _PAIRS_SHORT = 4, 2
 _BLOCKS, _BLOCKS_SHORT = 5, 3  #: of each pair
 _SAMPLE_RATE = 0.1

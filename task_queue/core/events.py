@@ -48,7 +48,8 @@ class QueuePaused(Struct, tag=True):
 
 
 class QueuePurged(Struct, tag=True):
-    """Everything in a queue that does not run and is in memory is to be cancelled."""
+    """What is in a queue and in memory and does not run is to be cancelled: some thousands at a
+    time. Nothing is left when the answer counts none."""
 
     queue: str
     before_seq: int | None = None  #: what was accepted from then on stays

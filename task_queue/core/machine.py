@@ -7,6 +7,7 @@ grant out, and must throw the machine away and load a new one if saving fails.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +27,9 @@ from task_queue.core.task import Task
 from task_queue.core.task_book import TaskBook
 from task_queue.core.worker import WorkerInfo
 from task_queue.core.worker_book import WorkerBook
+
+#: Of a queue in one go, so that others need not wait for long: who asked asks again.
+_MOST_PURGED = 4_000
 
 #: Takes in an event at a time, adds to the effects, and answers.
 _Handler = Callable[[Any, float, Effects], Answer]
@@ -172,16 +176,17 @@ class QueueMachine:
         return Done()
 
     def _queue_purged(self, event: ev.QueuePurged, now: float, fx: Effects) -> Answer:
-        doomed = [
+        doomed = (
             task
             for task in self.book.live.values()
             if task.spec.queue == event.queue
             and task.status is not Status.RUNNING
             and (event.before_seq is None or task.seq < event.before_seq)
-        ]
-        for task in doomed:
+        )
+        tasks = list(islice(doomed, _MOST_PURGED))
+        for task in tasks:
             self.book.cancel(task, now, fx)
-        return Counted(len(doomed))
+        return Counted(len(tasks))
 
     def _ticked(self, event: ev.Ticked, now: float, fx: Effects) -> Answer:
         return Done()  # every call of `handle` passes the time; this one brings nothing else

@@ -80,6 +80,8 @@ class PostgresStore(PostgresReader):
                 "INSERT INTO meta VALUES ('epoch', 1) "
                 "ON CONFLICT (key) DO UPDATE SET value = meta.value + 1 RETURNING value"
             ).fetchone()
+            # Once after an upgrade it may have millions of rows to rewrite.
+            self._connection.execute("SET LOCAL statement_timeout = 0")
             adopt_paging(self._connection)
         assert row is not None
         self._epoch = int(row[0])

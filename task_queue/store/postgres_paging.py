@@ -23,14 +23,15 @@ PAGED_OUT = (
     "GROUP BY queue, priority) AS line JOIN tasks ON tasks.seq = first_seq"
 )
 # The first runs of the line, as many as a page may have tasks, less those that come after a whole
-# page. Bytes are summed up there: what is beyond the limit is not even sent.
+# page. Bytes are summed up there: what is beyond the limit is not even sent. OFFSET 0: run by run,
+# by the index of `tasks`. Else PostgreSQL with statistics compares each task with each run.
 _PAGE = (
     f"SELECT arguments, {', '.join(OF_LINE)} FROM (SELECT task.*, "
     "sum(octet_length(arguments)) OVER line AS bytes, row_number() OVER line AS place "
     "FROM (SELECT first_seq, last_seq, sum(last_seq - first_seq + 1) OVER (ORDER BY first_seq) "
     "- (last_seq - first_seq + 1) AS before FROM paged_runs WHERE queue = %s AND priority = %s "
     "ORDER BY first_seq LIMIT %s) AS run CROSS JOIN LATERAL (SELECT * FROM tasks WHERE seq "
-    "BETWEEN run.first_seq AND least(run.last_seq, run.first_seq + %s - 1)) AS task "
+    "BETWEEN run.first_seq AND least(run.last_seq, run.first_seq + %s - 1) OFFSET 0) AS task "
     "WHERE run.before < %s WINDOW line AS (ORDER BY task.seq)) AS paged "
     "WHERE place <= %s AND (place = 1 OR bytes <= %s) ORDER BY seq"
 )
@@ -41,17 +42,19 @@ _PAGE_OUT = (
 _KINDS: tuple[Kind, ...] = ("text", "integer", "bigint", "bigint")
 _KEEP_BEHIND = (
     "INSERT INTO paged_runs (queue, priority, first_seq, last_seq) "
-    "SELECT queue, priority, %s + 1, last_seq FROM paged_runs WHERE last_seq > %s AND first_seq = "
-    "(SELECT max(first_seq) FROM paged_runs WHERE queue = %s AND priority = %s AND first_seq <= %s)"
+    "SELECT queue, priority, %s::bigint + 1, last_seq FROM paged_runs WHERE last_seq > %s AND "
+    "first_seq = (SELECT max(first_seq) FROM paged_runs "
+    "WHERE queue = %s AND priority = %s AND first_seq <= %s)"
 )
 _KEEP_BEFORE = (
-    "UPDATE paged_runs SET last_seq = %s - 1 WHERE last_seq >= %s AND first_seq = "
-    "(SELECT max(first_seq) FROM paged_runs WHERE queue = %s AND priority = %s AND first_seq < %s)"
+    "UPDATE paged_runs SET last_seq = %s::bigint - 1 WHERE last_seq >= %s AND "
+    "first_seq = (SELECT max(first_seq) FROM paged_runs "
+    "WHERE queue = %s AND priority = %s AND first_seq < %s)"
 )
 _CUT_OUT = (
     "DELETE FROM paged_runs WHERE queue = %s AND priority = %s AND first_seq BETWEEN %s AND %s"
 )
-# OFFSET 0: run by run, by the index of `waiting`. Else each row of it is compared with every run.
+# OFFSET 0: as above, of `waiting`.
 _WAITING_OF_RUNS = (
     "paged_runs CROSS JOIN LATERAL "
     "(SELECT seq FROM waiting WHERE seq BETWEEN first_seq AND last_seq OFFSET 0) AS task"

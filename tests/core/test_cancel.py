@@ -148,6 +148,16 @@ def test_a_purge_cancels_what_does_not_run_in_that_queue(machine: DrivenMachine)
     assert machine.ask(ev.QueuePurged("unknown")) == Counted(0)
 
 
+def test_a_purge_of_many_is_done_in_parts(
+    machine: DrivenMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("task_queue.core.machine._MOST_PURGED", 2)
+    ids = [machine.submit() for _ in range(5)]
+    counts = [machine.ask(ev.QueuePurged("default")) for _ in range(4)]
+    assert counts == [Counted(2), Counted(2), Counted(1), Counted(0)]
+    assert {machine.status(task_id) for task_id in ids} == {Status.CANCELLED}
+
+
 # ---- by hand -------------------------------------------------------------------------------
 
 

@@ -122,4 +122,4 @@ def test_read_ahead_is_fifty_milliseconds_of_known_work() -> None:
     assert estimates.ahead(4) == 0
     empty = DurationEstimates()
     empty.observe("empty", 0.0)
-    assert empty.ahead(8) == 5_000
+    assert empty.ahead(8) == 2_500

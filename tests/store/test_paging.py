@@ -1,5 +1,6 @@
 """What every store must do with the tasks that the scheduler does not keep in memory."""
 
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -12,6 +13,7 @@ from task_queue.core.paged_out import PagedOut
 from task_queue.core.status import Status
 from task_queue.core.task import Task
 from task_queue.store.postgres import PostgresStore
+from task_queue.store.postgres_paging import page_query
 from task_queue.store.protocol import Store
 from task_queue.store.sqlite import SqliteStore
 from tests.store.databases import NOW, Database, NewPostgres, a_task, inserted, touched
@@ -141,6 +143,30 @@ def test_whatever_comes_in_the_rest_is_paged_out(store: Store, seed: int) -> Non
         )
     kept = {task.seq for task in store.load().tasks}
     assert kept.isdisjoint(task.seq for tasks in away.values() for task in tasks)
+
+
+def test_numbers_may_be_large(store: Store) -> None:
+    line = [a_task(2**40 + n) for n in range(6)]
+    store.commit(_paged(*line))
+    queue = line[0].spec.queue
+    store.commit(Changes(paged_in=[(queue, 5, 2**40 + 1, 2**40 + 2), (queue, 5, 2**40 + 4, 2**41)]))
+    assert store.page(queue, 5, 10, _PLENTY) == [line[0], line[3]]
+
+
+def test_postgres_reads_a_page_by_its_runs_whatever_it_knows_of_its_tables(
+    new_postgres: NewPostgres,
+) -> None:
+    url = new_postgres()
+    with closing(PostgresStore(url)) as store:
+        store.take_over()
+        store.commit(_paged(*(a_task(seq, queue="ab"[seq % 2]) for seq in range(1, 20_001))))
+    sql, values = page_query("a", 5, 1_000, _PLENTY)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        rows = connection.execute(f"EXPLAIN {sql}".encode(), values).fetchall()
+    plan = "\n".join(line for (line,) in rows)
+    assert "Index Cond: ((seq >= " in plan
+    assert "Join Filter" not in plan
 
 
 def _left_by_older_code(store: Store) -> tuple[list[Task], list[tuple[str, int, int]]]:
