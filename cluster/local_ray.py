@@ -44,7 +44,7 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
 
     haproxy = haproxy_folder(cluster_id)
     haproxy.mkdir(mode=0o700, exist_ok=True)
-    metrics_port, stats_port, fallback_port = free_ports(3)
+    metrics_port, stats_port, fallback_port = free_ports(3, _ports_named_in(settings))
     return {
         CLUSTER_ID: cluster_id,
         # So that `python` in a submitted job is the one that has our packages.
@@ -98,6 +98,10 @@ def auth_environment(settings: Settings, folder: Path) -> dict[str, str]:
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
 
 
+def _ports_named_in(settings: Settings) -> set[int]:
+    return {settings.http.port, settings.ray.gcs_port, settings.ray.dashboard_port}
+
+
 def start_head(settings: Settings, environment: dict[str, str]) -> str:
     """Start a head and return its address, host:port.
 
@@ -105,7 +109,7 @@ def start_head(settings: Settings, environment: dict[str, str]) -> str:
         RayDidNotStart: it did not come up.
     """
     ray = settings.ray
-    agent_port, metrics_port, client_port = free_ports(3)
+    agent_port, metrics_port, client_port = free_ports(3, _ports_named_in(settings))
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head",
         f"--port={ray.gcs_port}", f"--temp-dir={ray.temp_dir}", "--disable-usage-stats",
