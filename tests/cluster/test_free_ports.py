@@ -24,6 +24,7 @@ def test_one_that_is_taken_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_none_is_given_twice_nor_one_that_is_spoken_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.free_ports._given", set())
     (given,) = free_ports(1)
     _draw(monkeypatch, given, given + 1, given + 2)
     assert free_ports(1, besides=[given + 1]) == [given + 2]
