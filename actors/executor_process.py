@@ -24,7 +24,9 @@ from task_queue.executor.frames import Boot, FromChild, ToChild, encode_frame, f
 from task_queue.executor.start_tokens import StartTokenSource
 
 _LAUNCH = str(Path(task_queue.executor.__path__[0], "launch.py"))
-_READ_BYTES = 1 << 20
+#: As much as a pipe holds. Python takes memory for all of it first, and a megabyte comes from the
+#: kernel each time, which costs ten times as much as the read.
+_READ_BYTES = 1 << 16
 #: From the end of a child's pipe to its own end, at most.
 _CLOSING_SECONDS = 0.5
 #: Where there are no process descriptors, after the pipe's end.

@@ -38,7 +38,7 @@ from task_queue.executor.progress import ProgressRelay
 from task_queue.executor.start_tokens import StartTokens
 from task_queue.tasks import REGISTRY
 
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 16
 _BUILTIN_TASKS = "task_queue.builtin_tasks"
 
 RunLease = Callable[[Lease], Verdict]
