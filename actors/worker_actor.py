@@ -14,6 +14,7 @@ import ray
 from msgspec import Struct
 
 from actors.executor_pool import ExecutorConfig, ExecutorPool
+from actors.give_way import give_way
 from actors.handles import SchedulerHandle
 from actors.traced_calls import TracedCalls
 from actors.worker import Worker, WorkerRefused
@@ -60,6 +61,10 @@ class WorkerActor:
             return
         settings = settings_from_json(self._settings_json)
         configure_logs(settings.logging.level, settings.logging.format)
+        try:
+            give_way()
+        except OSError as error:
+            get_logger("worker_service").warning("priority_unchanged", error=str(error))
         order, pool = self._order, settings.pools[self._order.pool]
         clock = SystemClock()
         config = ExecutorConfig(

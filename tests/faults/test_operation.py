@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from actors.give_way import NICER
 from task_queue.client.client import Client
 from task_queue.errors import NotAuthorized, RequestRefused, TaskFailed
 from tests.faults.own_cluster import OwnCluster
@@ -47,6 +48,12 @@ def test_status_with_a_key(cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch)
     assert done.returncode == 0, done.stderr
     assert "active_count 2" in done.stdout
     assert "None" not in done.stdout
+
+
+def test_executors_give_way_to_the_queue(cluster: OwnCluster) -> None:
+    [scheduler] = cluster.processes("ray::SchedulerActor")
+    executors = cluster.processes("task_queue/executor/")
+    assert {one.nice() for one in executors} == {scheduler.nice() + NICER}
 
 
 def test_only_a_port_that_wants_the_token_listens_beyond_loopback(cluster: OwnCluster) -> None:

@@ -21,6 +21,12 @@ def add(a: int, b: int = 0) -> int:
     return a + b
 
 
+@task(name="scheduling")
+def scheduling() -> tuple[int, int]:
+    """How nice this process is, and how it is scheduled."""
+    return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0)
+
+
 @task(name="boom", never_retry_on=(ZeroDivisionError,))
 def boom(kind: str) -> None:
     """Raise an exception of a builtin class."""

@@ -1,0 +1,53 @@
+"""Who has the processor first. Priorities are a thread's own, so each test has one for itself."""
+
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from actors.give_way import NICER, give_way
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's own")
+
+
+def in_a_thread(story: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(story).result()
+
+
+def test_only_the_thread_that_asks_gives_way() -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def story() -> None:
+        for _ in range(2):
+            give_way()
+            assert os.getpriority(os.PRIO_PROCESS, 0) == min(19, usual + NICER)
+            assert os.sched_getscheduler(0) == os.SCHED_BATCH
+
+    in_a_thread(story)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_tasks_are_as_nice_as_their_worker_and_scheduled_as_usual(
+    play: Callable[..., None],
+) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+
+    async def story(driver: Any) -> None:
+        assert await driver.result("scheduling") == [usual, os.SCHED_OTHER]
+
+    play(story)
+
+    def gives_way() -> None:
+        give_way()
+
+        async def nicer(driver: Any) -> None:
+            assert await driver.result("scheduling") == [min(19, usual + NICER), os.SCHED_OTHER]
+
+        play(nicer)
+
+    in_a_thread(gives_way)
