@@ -28,17 +28,26 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
-def be_scheduled_as_usual() -> None:
-    """Leave the policy that the worker has for itself (Linux); the same priority remains."""
-    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_BATCH:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+def be_scheduled_as_usual(parent_pid: int) -> None:
+    """Leave the policy that the worker's loop has for itself (Linux); the same priority remains.
+
+    The parent's main thread has what somebody chose for the whole of it.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        usual = os.sched_getscheduler(parent_pid)
+        if usual == os.SCHED_OTHER and os.sched_getscheduler(0) == os.SCHED_BATCH:
+            os.sched_setscheduler(0, usual, os.sched_param(0))
+    except OSError:
+        return  # a sandbox forbids it: tasks run as well with either
 
 
 def main() -> None:
     """Run the child: ``launch.py PARENT_PID COMMAND_FD RESULT_FD TOKEN_FD``."""
     parent_pid, command_fd, result_fd, token_fd = (int(text) for text in sys.argv[1:5])
     die_with_parent(parent_pid)
-    be_scheduled_as_usual()
+    be_scheduled_as_usual(parent_pid)
     del sys.argv[1:]  # users' modules may read it
     # Not pathlib, which takes a tenth of the whole start to load.
     root = os.path.realpath(__file__).rsplit(os.sep, 3)[0]

@@ -10,7 +10,10 @@ import pytest
 
 from actors.give_way import NICER, give_way
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's own")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_OTHER,
+    reason="Linux's own, and only where nobody chose another policy for the tests",
+)
 
 
 def in_a_thread(story: Callable[[], None]) -> None:
@@ -30,6 +33,19 @@ def test_only_the_thread_that_asks_gives_way() -> None:
     in_a_thread(story)
     assert os.getpriority(os.PRIO_PROCESS, 0) == usual
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_a_policy_that_somebody_chose_stays(play: Callable[..., None]) -> None:
+    async def story(driver: Any) -> None:
+        assert (await driver.result("scheduling"))[1] == os.SCHED_IDLE
+
+    def idle() -> None:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        give_way()
+        assert os.sched_getscheduler(0) == os.SCHED_IDLE
+        play(story)
+
+    in_a_thread(idle)
 
 
 def test_tasks_are_as_nice_as_their_worker_and_scheduled_as_usual(
