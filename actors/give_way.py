@@ -22,7 +22,7 @@ def give_way() -> None:
     Repeating it changes nothing. A policy that somebody chose for the whole process stays.
 
     Raises:
-        OSError: a sandbox forbids it; nothing was changed.
+        OSError: a sandbox forbids a part of it.
     """
     if sys.platform != "linux":
         return

@@ -64,7 +64,7 @@ class WorkerActor:
         try:
             give_way()
         except OSError as error:
-            get_logger("worker_service").warning("priority_unchanged", error=str(error))
+            get_logger("worker_service").warning("cannot_give_way", error=str(error))
         order, pool = self._order, settings.pools[self._order.pool]
         clock = SystemClock()
         config = ExecutorConfig(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.give_way import NICER, give_way
+from task_queue.executor.launch import be_scheduled_as_usual
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_OTHER,
@@ -46,6 +47,29 @@ def test_a_policy_that_somebody_chose_stays(play: Callable[..., None]) -> None:
         play(story)
 
     in_a_thread(idle)
+
+
+def test_executors_keep_a_policy_that_somebody_chose_for_the_whole_process(
+    play: Callable[..., None],
+) -> None:
+    async def story(driver: Any) -> None:
+        assert (await driver.result("scheduling"))[1] == os.SCHED_BATCH
+
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        play(story)
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def test_a_sandbox_that_forbids_the_question_stops_no_executor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(_pid: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getscheduler", forbidden)
+    be_scheduled_as_usual(os.getpid())
 
 
 def test_tasks_are_as_nice_as_their_worker_and_scheduled_as_usual(
