@@ -9,6 +9,7 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from itertools import chain, groupby
 from operator import attrgetter
@@ -29,6 +30,7 @@ from task_queue.store.placement import NO_RESULT, Placement, Placements
 from task_queue.store.protocol import KEPT_REQUESTS, Pruned, StaleEpoch, StoreError
 from task_queue.store.query import Pool
 from task_queue.store.seq_ranges import ranges_of
+from task_queue.store.sqlite_checkpointer import SqliteCheckpointer
 from task_queue.store.sqlite_completed import forget_runs, insert_completed, prune_results
 from task_queue.store.sqlite_new_tasks import insert_tasks
 from task_queue.store.sqlite_paging import KEPT, PAGE, PAGED_OUT, RUNS, adopt_paging, save_paging
@@ -72,16 +74,16 @@ class SqliteStore(SqliteReader):
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{path.parent} cannot be made: {error}") from error
-        self._connection = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        self._connection = _writer(path)
         self._epoch = 0
         self._placements = Placements()
         with self._errors():
             self._connection.pragma("journal_mode", "wal")
             self._connection.pragma("synchronous", "FULL")
-            self._connection.pragma("cache_size", -64_000)  # KiB
-            # Fewer, larger checkpoints than SQLite's own 1,000 pages: many rewrite the same ones.
-            self._connection.pragma("wal_autocheckpoint", 4_000)
+            # KiB. Of a larger one SQLite looks through every page after commits that move pages.
+            self._connection.pragma("cache_size", -16_000)
             self._migrate(path)
+        self._checkpointer = SqliteCheckpointer(path, self._connection, partial(_writer, path))
 
     def take_over(self) -> int:
         with self._errors(), self._transaction():
@@ -224,6 +226,10 @@ class SqliteStore(SqliteReader):
             self._many("DELETE FROM workers WHERE worker_id = ?", old)
             return len(old)
 
+    def close(self) -> None:
+        self._checkpointer.close()
+        super().close()
+
     # ---- inside a transaction --------------------------------------------------------------
 
     def _save_placement(self, changes: Changes, placed: Placement) -> None:
@@ -360,6 +366,7 @@ class SqliteStore(SqliteReader):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        self._checkpointer.finish()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -375,6 +382,10 @@ class SqliteStore(SqliteReader):
             yield
         except apsw.Error as error:
             raise StoreError(f"SQLite could not save: {error}") from error
+
+
+def _writer(path: Path) -> apsw.Connection:
+    return connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
 
 
 def _carray(seqs: Sequence[int]) -> "apsw.CArrayBinding":
