@@ -10,11 +10,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.resources import files
 from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
 import msgspec
@@ -32,11 +31,13 @@ from task_queue.store.query import Pool
 from task_queue.store.seq_ranges import ranges_of
 from task_queue.store.sqlite_checkpointer import SqliteCheckpointer
 from task_queue.store.sqlite_completed import forget_runs, insert_completed, prune_results
+from task_queue.store.sqlite_migrations import migrate
 from task_queue.store.sqlite_new_tasks import insert_tasks
 from task_queue.store.sqlite_paging import KEPT, PAGE, PAGED_OUT, RUNS, adopt_paging, save_paging
 from task_queue.store.sqlite_reader import (
     LIVE_STATUSES,
     SqliteReader,
+    by_end,
     connect,
     select,
     words,
@@ -58,7 +59,6 @@ _KNOWN_KEYS = (
     "SELECT idempotency_key, tasks.id FROM json_each(?) JOIN tasks "
     "ON idempotency_key = json_each.value"
 )
-_SCHEMA_VERSION = 3
 #: More ranges than these are deleted row by row.
 _FEW_RANGES = 16
 
@@ -82,7 +82,7 @@ class SqliteStore(SqliteReader):
             self._connection.pragma("synchronous", "FULL")
             # KiB. Of a larger one SQLite looks through every page after commits that move pages.
             self._connection.pragma("cache_size", -16_000)
-            self._migrate(path)
+            migrate(self._connection, path)
         self._checkpointer = SqliteCheckpointer(path, self._connection, partial(_writer, path))
 
     def take_over(self) -> int:
@@ -306,12 +306,11 @@ class SqliteStore(SqliteReader):
 
     def _oldest(self, ended_before: float, limit: int) -> list[int]:
         """Tasks that ended before a time, in the order of their endings."""
-        parts = " UNION ALL ".join(  # SQLite merges the two, each in the order of its index
-            f"SELECT finished_at, seq FROM {table} WHERE finished_at < ?"
-            for table in ("states", "completed")
-        )
         rows = self._connection.execute(
-            f"{parts} ORDER BY finished_at, seq LIMIT ?", (ended_before, ended_before, limit)
+            "SELECT finished_at, seq FROM states WHERE finished_at < ? UNION ALL "
+            f"SELECT run.finished_at, seq FROM {by_end('completed')} WHERE run.finished_at < ? "
+            "ORDER BY finished_at, seq LIMIT ?",
+            (ended_before, ended_before, limit),
         )
         return [seq for _, seq in rows]
 
@@ -319,12 +318,13 @@ class SqliteStore(SqliteReader):
         if not seqs:
             return 0
         rows = self._connection.execute(
-            "SELECT states.seq FROM carray(?) CROSS JOIN states ON states.seq = carray.value "
-            f"WHERE status IN ({words(TERMINAL)}) UNION ALL SELECT completed.seq FROM carray(?) "
-            "CROSS JOIN completed ON completed.seq = carray.value",
+            "SELECT seq, NULL FROM carray(?) CROSS JOIN states ON seq = carray.value "
+            f"WHERE status IN ({words(TERMINAL)}) UNION ALL SELECT seq, finished_at "
+            "FROM carray(?) CROSS JOIN completed ON seq = carray.value",
             (_carray(seqs),) * 2,
         )
-        doomed = [seq for (seq,) in rows]
+        ends = cast("list[tuple[int, float | None]]", rows.fetchall())
+        doomed = [seq for seq, _ in ends]
         # A seq is never given out twice, even when the newest task is deleted.
         self._connection.execute(
             "INSERT INTO meta SELECT 'last_seq', coalesce(max(seq), 0) FROM tasks WHERE true "
@@ -332,7 +332,7 @@ class SqliteStore(SqliteReader):
         )
         for table in ("tasks", "arguments", "states", "completed", "logs", "timeline"):
             self._delete_from(table, doomed)
-        forget_runs(self._connection, doomed)
+        forget_runs(self._connection, doomed, {at for _, at in ends if at is not None})
         return len(doomed)
 
     def _refuse_if_stale(self) -> None:
@@ -347,22 +347,6 @@ class SqliteStore(SqliteReader):
         self._connection.executemany(sql, rows)
 
     # ---- connection ------------------------------------------------------------------------
-
-    def _migrate(self, path: Path) -> None:
-        version = self._connection.pragma("user_version")
-        if version > _SCHEMA_VERSION:
-            raise StoreError(
-                f"{path} was written by a newer version (schema {version}, this one knows "
-                f"{_SCHEMA_VERSION}): upgrade, or use another file"
-            )
-        if 0 < version < _SCHEMA_VERSION:
-            raise StoreError(
-                f"{path} was written before the first release (schema {version}), which nothing "
-                "can read any more: move it away, or use another file"
-            )
-        schema = files("task_queue.store").joinpath("sql/sqlite_schema.sql").read_text("utf-8")
-        self._connection.execute(schema)
-        self._connection.pragma("user_version", _SCHEMA_VERSION)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -1,13 +1,13 @@
 """Tasks that simply completed as rows of the SQLite file, and how long their results are kept.
 
 Tasks that completed in one turn often stand in sequence and have all but start and result in
-common. When the results of such a run go is told by one row of `result_runs`, instead of by an
-index entry for each; if even the results are alike, one statement writes all rows. Together that
-takes less than half of what they take one by one.
+common. When they ended is told by one row of `completed_runs`, and when their results go by one of
+`result_runs`, instead of by index entries for each; if even the results are alike, one statement
+writes all rows. Together that takes less than half of what they take one by one.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import count, groupby
 from operator import attrgetter, sub
 from typing import Any, cast
@@ -22,8 +22,14 @@ from task_queue.store.seq_ranges import ranges_of
 _ONE = "INSERT INTO completed VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ALIKE = "INSERT INTO completed SELECT ? + rowid, ?, ?, ?, value, ?, NULL, ? FROM carray(?)"
 _KEEP_UNTIL = "INSERT INTO result_runs VALUES (?, ?, ?)"
+_ENDED = "INSERT INTO completed_runs VALUES (?, ?, ?)"
 #: Fewer are written one by one.
 _FEW = 8
+#: What is left of none of those that ended at a time.
+_FORGET_ENDED = (
+    "DELETE FROM completed_runs WHERE finished_at = ? AND NOT EXISTS "
+    "(SELECT 1 FROM completed WHERE seq BETWEEN first_seq AND last_seq)"
+)
 #: The runs that reach into a range of tasks, if nothing is left of them.
 _FORGET_RUNS = (
     "DELETE FROM result_runs WHERE first_seq <= ?2 AND first_seq >= coalesce((SELECT first_seq "
@@ -52,13 +58,15 @@ def insert_completed(
     Args:
         results: of those that have one, by seq: until when it is kept, and the result.
     """
+    ended: list[tuple[float, int, int]] = []
     for run in _runs(tasks, results):
         until, is_short = run.until, len(run.tasks) < _FEW
-        first = run.tasks[0].seq
+        first, last = run.tasks[0].seq, run.tasks[-1].seq
         if until is not None and not is_short:
-            connection.execute(_KEEP_UNTIL, (first, run.tasks[-1].seq, until))
+            connection.execute(_KEEP_UNTIL, (first, last, until))
             until = None
         attempt, worker_id, claimed_at, finished_at = run.shared
+        ended.append((finished_at, first, last))
         starts = [task.started_at for task in run.tasks]
         result = run.results[0]
         if is_short or None in starts or run.results.count(result) < len(run.tasks):
@@ -74,6 +82,7 @@ def insert_completed(
             binding = apsw.carray(array("d", starts))
             values = first - 1, attempt, worker_id, claimed_at, finished_at, result, binding
             connection.execute(_ALIKE, values)
+    connection.executemany(_ENDED, ended)
 
 
 def _runs(tasks: Sequence[Task], results: dict[int, tuple[float, bytes]]) -> Iterator[_Run]:
@@ -136,6 +145,14 @@ def prune_results(connection: apsw.Connection, now: float, limit: int) -> int:
     return pruned
 
 
-def forget_runs(connection: apsw.Connection, seqs: Sequence[int]) -> None:
-    """Of completed tasks that are gone: nothing is left to be told of their results."""
+def forget_runs(
+    connection: apsw.Connection, seqs: Sequence[int], finished_at: Collection[float]
+) -> None:
+    """Of completed tasks that are gone: nothing is left to be told of their results and endings.
+
+    Args:
+        seqs: the tasks.
+        finished_at: when they ended.
+    """
     connection.executemany(_FORGET_RUNS, ranges_of(seqs))
+    connection.executemany(_FORGET_ENDED, ((at,) for at in finished_at))

@@ -26,6 +26,9 @@ from task_queue.store.task_row import FIXED, MOVING, task_of
 from task_queue.tasks import TaskType
 
 _COLUMNS = ", ".join(FIXED + MOVING)
+_COLUMNS_BY_END = ", ".join(  # `finished_at` by which they are in order
+    "run.finished_at" if column == "finished_at" else column for column in FIXED + MOVING
+)
 _BUSY_TIMEOUT_MS = 10_000
 LIVE_STATUSES = frozenset(Status) - TERMINAL
 
@@ -34,14 +37,22 @@ _ENDED = ("states", "completed")
 #: The arguments of a task of the view `v`, wherever they are.
 ARGUMENTS = "coalesce(v.arguments, (SELECT json FROM arguments WHERE seq = v.seq))"
 
-# SQLite merges the two, each in the order of its index.
+
+def by_end(table: str) -> str:
+    """Completed tasks in the order in which they ended; `table` has them by seq."""
+    return f"completed_runs AS run CROSS JOIN {table} ON seq BETWEEN run.first_seq AND run.last_seq"
+
+
+#: Of those, in the order of (finished_at, seq): what comes after a cursor.
+_AFTER = "run.finished_at >= ? AND (run.finished_at, seq) > (?, ?)"
+# SQLite merges the two, each in its order.
 _ENDED_PAGE = (
     "SELECT finished_at, seq, status, submitted_at, started_at, "
     "iif(status = 'COMPLETED', '', id), iif(status = 'COMPLETED', '', name), "
     "coalesce(error_type, ''), coalesce(error_message, '') FROM settled_tasks "
     "WHERE finished_at IS NOT NULL AND (finished_at, seq) > (?, ?) AND finished_at < ? UNION ALL "
-    "SELECT finished_at, seq, 'COMPLETED', submitted_at, started_at, '', '', '', '' "
-    "FROM completed_tasks WHERE (finished_at, seq) > (?, ?) AND finished_at < ? "
+    "SELECT run.finished_at, seq, 'COMPLETED', submitted_at, started_at, '', '', '', '' "
+    f"FROM {by_end('completed_tasks')} WHERE {_AFTER} AND run.finished_at < ? "
     "ORDER BY finished_at, seq LIMIT ?"
 )
 
@@ -129,19 +140,20 @@ class SqliteReader:
         return next((at for (at,) in self._rows(sql, (seq,))), None)
 
     def ended_after(self, cursor: Cursor, limit: int) -> list[Task]:
-        sql = " UNION ALL ".join(  # SQLite merges the two, each in the order of its index
-            f"SELECT {_COLUMNS} FROM {table}_tasks WHERE finished_at IS NOT NULL "
-            "AND (finished_at, seq) > (?, ?)"
-            for table in ("settled", "completed")
+        sql = (  # SQLite merges the two, each in its order
+            f"SELECT {_COLUMNS} FROM settled_tasks WHERE finished_at IS NOT NULL "
+            f"AND (finished_at, seq) > (?, ?) UNION ALL SELECT {_COLUMNS_BY_END} "
+            f"FROM {by_end('completed_tasks')} WHERE {_AFTER} ORDER BY finished_at, seq LIMIT ?"
         )
-        rows = self._rows(f"{sql} ORDER BY finished_at, seq LIMIT ?", (*cursor, *cursor, limit))
+        rows = self._rows(sql, (*cursor, cursor[0], *cursor, limit))
         return [task_of(row) for row in rows]
 
     def last_ended(self) -> Cursor:
-        sql = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT finished_at, seq FROM {table} WHERE finished_at > 0 "
-            "ORDER BY finished_at DESC, seq DESC LIMIT 1)"
-            for table in _ENDED
+        last = "ORDER BY finished_at DESC, seq DESC LIMIT 1"
+        sql = (
+            f"SELECT * FROM (SELECT finished_at, seq FROM states WHERE finished_at > 0 {last}) "
+            "UNION ALL SELECT * FROM (SELECT finished_at, last_seq AS seq FROM completed_runs "
+            "WHERE finished_at > 0 ORDER BY finished_at DESC, first_seq DESC LIMIT 1)"
         )
         return max(self._rows(sql), default=(0.0, 0))
 
@@ -150,7 +162,8 @@ class SqliteReader:
         return [Tally(*row) for row in self._rows(sql)]
 
     def ended(self, after: Cursor, until: float, limit: int) -> list[EndedTask]:
-        rows = self._rows(_ENDED_PAGE, (*after, until, *after, until, limit))
+        at = after[0]
+        rows = self._rows(_ENDED_PAGE, (*after, until, at, *after, until, limit))
         return [EndedTask(*row) for row in rows]
 
     def sums(self, seconds: int, first: int, beyond: int) -> dict[int, EndedSum]:

@@ -60,3 +60,23 @@ def test_a_few_in_sequence_without_a_result_keep_none(store: Store) -> None:
     store.commit(changes)
     assert store.results(range(1, 21)).keys() == set(range(1, 11))
     assert store.prune(NOW + 109, NOW, 0, 99) == Pruned(results=10)
+
+
+def test_what_ended_at_one_moment_comes_in_the_order_of_seq(store: Store) -> None:
+    # Of one turn, and of two at the same time, between each other.
+    store.commit(_completed_in_sequence(1, 12, [b"1"] * 12))
+    store.commit(_completed_in_sequence(30, 12, [b"1"] * 12))
+    store.commit(_completed_in_sequence(15, 3, [b"1"] * 3))
+    order = [*range(1, 13), 15, 16, 17, *range(30, 42)]
+    assert [task.seq for task in store.ended_after((0.0, 0), 99)] == order
+    assert [task.seq for task in store.ended_after((NOW + 99, 10), 5)] == order[10:15]
+    assert [row.seq for row in store.ended((NOW + 99, 16), NOW + 100, 99)] == order[14:]
+    assert store.ended((NOW + 99, 41), NOW + 100, 99) == []
+    assert store.last_ended() == (NOW + 99, 41)
+
+    assert store.delete([1, 2, 16, 40, 41]) == 5
+    assert [task.seq for task in store.ended_after((NOW + 99, 10), 99)] == [
+        11, 12, 15, 17, *range(30, 40),
+    ]  # fmt: skip
+    assert store.prune(NOW + 500, NOW + 99, 4, 99).tasks == 4  # the oldest
+    assert [task.seq for task in store.ended_after((0.0, 0), 4)] == [7, 8, 9, 10]

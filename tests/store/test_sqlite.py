@@ -221,7 +221,7 @@ def _run_of_completed(sqlite: SqliteStore, first: int, count: int) -> None:
     sqlite.commit(changes)
 
 
-def test_when_results_go_is_told_once_for_many_and_forgotten_with_the_last_of_them(
+def test_endings_and_when_results_go_are_told_once_for_many_and_forgotten_with_the_last_of_them(
     sqlite: SqliteStore, path: Path
 ) -> None:
     other = apsw.Connection(str(path))
@@ -229,7 +229,9 @@ def test_when_results_go_is_told_once_for_many_and_forgotten_with_the_last_of_th
         _run_of_completed(sqlite, first, 20)
 
     def runs() -> list[tuple[Any, ...]]:
-        return other.execute("SELECT first_seq, last_seq FROM result_runs").fetchall()
+        ends = other.execute("SELECT first_seq, last_seq FROM completed_runs").fetchall()
+        assert other.execute("SELECT first_seq, last_seq FROM result_runs").fetchall() == ends
+        return ends
 
     assert runs() == [(1, 20), (21, 40), (41, 60)]
     assert sqlite.delete([1, 20, *range(21, 40), 50]) == 22
@@ -239,6 +241,40 @@ def test_when_results_go_is_told_once_for_many_and_forgotten_with_the_last_of_th
     assert sqlite.prune(3.0, 3.0, 0, 99).tasks == 19
     assert runs() == []
     other.close()
+
+
+def test_a_file_without_runs_of_endings_is_brought_up_to_date(
+    sqlite: SqliteStore, path: Path
+) -> None:
+    _run_of_completed(sqlite, 1, 20)
+    others = [
+        a_task(seq, Status.COMPLETED, started_at=1.0, finished_at=at)
+        for seq, at in ((21, 2.0), (22, 1.5), (30, 2.0), (31, 3.0), (32, 3.0), (34, 3.0))
+    ]
+    sqlite.commit(inserted(*others))
+    sqlite.delete([5])
+    ended = sqlite.ended_after((0.0, 0), 99)
+    assert len(ended) == 25
+    sqlite.close()
+
+    other = apsw.Connection(str(path))  # as version 3 had it
+    other.execute("DROP TABLE completed_runs")
+    other.execute("CREATE INDEX completed_finished ON completed (finished_at)")
+    other.pragma("user_version", 3)
+    newer = SqliteStore(path)
+    newer.take_over()
+    assert newer.ended_after((0.0, 0), 99) == ended
+    assert newer.ended_after((2.0, 20), 3) == ended[20:23]
+    runs = other.execute("SELECT * FROM completed_runs ORDER BY 1, 2").fetchall()
+    assert runs == [(1.5, 22, 22), (2.0, 1, 4), (2.0, 6, 21), (2.0, 30, 30), (3.0, 31, 32),
+                    (3.0, 34, 34)]  # fmt: skip
+    assert (
+        other.execute("SELECT 1 FROM sqlite_schema WHERE name = 'completed_finished'").get is None
+    )
+    assert other.pragma("user_version") == 4
+    other.close()
+    assert newer.prune(9.0, 9.0, 0, 99).tasks == 25
+    newer.close()
 
 
 def test_results_saved_before_there_were_runs_go_at_their_time(

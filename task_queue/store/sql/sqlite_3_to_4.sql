@@ -1,0 +1,9 @@
+-- The order in which tasks completed: rows for those in sequence instead of an index.
+INSERT INTO completed_runs
+    SELECT finished_at, min(seq), max(seq)
+    FROM (
+        SELECT finished_at, seq, seq - row_number() OVER (ORDER BY finished_at, seq) AS gap
+        FROM completed
+    )
+    GROUP BY finished_at, gap;
+DROP INDEX completed_finished;
