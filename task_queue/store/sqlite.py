@@ -74,7 +74,7 @@ class SqliteStore(SqliteReader):
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{path.parent} cannot be made: {error}") from error
-        self._connection = _writer(path)
+        self._connection = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         self._epoch = 0
         self._placements = Placements()
         with self._errors():
@@ -82,8 +82,10 @@ class SqliteStore(SqliteReader):
             self._connection.pragma("synchronous", "FULL")
             # KiB. Of a larger one SQLite looks through every page after commits that move pages.
             self._connection.pragma("cache_size", -16_000)
+            another = partial(connect, path, apsw.SQLITE_OPEN_READWRITE)
+            self._checkpointer = SqliteCheckpointer(path, self._connection, another)
+            self._checkpointer.keep_up()
             migrate(self._connection, path)
-        self._checkpointer = SqliteCheckpointer(path, self._connection, partial(_writer, path))
 
     def take_over(self) -> int:
         with self._errors(), self._transaction():
@@ -350,7 +352,7 @@ class SqliteStore(SqliteReader):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._checkpointer.finish()
+        self._checkpointer.keep_up()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -366,10 +368,6 @@ class SqliteStore(SqliteReader):
             yield
         except apsw.Error as error:
             raise StoreError(f"SQLite could not save: {error}") from error
-
-
-def _writer(path: Path) -> apsw.Connection:
-    return connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
 
 
 def _carray(seqs: Sequence[int]) -> "apsw.CArrayBinding":

@@ -17,22 +17,24 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
     Raises:
         StoreError: the file is of a version that this code does not know.
     """
-    version = connection.pragma("user_version")
-    if version > _VERSION:
-        raise StoreError(
-            f"{path} was written by a newer version (schema {version}, this one knows "
-            f"{_VERSION}): upgrade, or use another file"
-        )
-    if 0 < version < _OLDEST_VERSION:
-        raise StoreError(
-            f"{path} was written before the first release (schema {version}), which nothing "
-            "can read any more: move it away, or use another file"
-        )
-    connection.execute(_sql("sqlite_schema"))
-    with connection:  # all of it or nothing
+    connection.transaction_mode = "IMMEDIATE"  # somebody else may be about to do the same
+    with connection:
+        version = connection.pragma("user_version")
+        if version > _VERSION:
+            raise StoreError(
+                f"{path} was written by a newer version (schema {version}, this one knows "
+                f"{_VERSION}): upgrade, or use another file"
+            )
+        if 0 < version < _OLDEST_VERSION:
+            raise StoreError(
+                f"{path} was written before the first release (schema {version}), which nothing "
+                "can read any more: move it away, or use another file"
+            )
+        connection.execute(_sql("sqlite_schema"))
         if version == _OLDEST_VERSION:
             connection.execute(_sql("sqlite_3_to_4"))
-        connection.pragma("user_version", _VERSION)
+        if version < _VERSION:
+            connection.pragma("user_version", _VERSION)
 
 
 def _sql(name: str) -> str:

@@ -45,7 +45,7 @@ def by_end(table: str) -> str:
 
 #: Of those, in the order of (finished_at, seq): what comes after a cursor.
 _AFTER = "run.finished_at >= ? AND (run.finished_at, seq) > (?, ?)"
-# SQLite merges the two, each in its order.
+# SQLite merges the two, each in its order; it has to sort only what completed at the same moment.
 _ENDED_PAGE = (
     "SELECT finished_at, seq, status, submitted_at, started_at, "
     "iif(status = 'COMPLETED', '', id), iif(status = 'COMPLETED', '', name), "

@@ -1,9 +1,10 @@
 """The write-ahead log goes back into the file while commits go on, and nothing is lost by it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -25,6 +26,7 @@ def _short_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_checkpointer, "_PAGES", _PAGES)
     monkeypatch.setattr(sqlite_checkpointer, "_MORE_PAGES", _MORE_PAGES)
     monkeypatch.setattr(sqlite_checkpointer, "_MOST_PAGES", _MOST_PAGES)
+    monkeypatch.setattr(sqlite_checkpointer, "_lost", {})
 
 
 class Writing:
@@ -142,41 +144,108 @@ def test_who_reads_keeps_the_log_as_long_as_he_reads(writing: Writing) -> None:
 def test_a_log_that_cannot_be_written_back_is_told_of_before_it_fills_the_disk(
     writing: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused() -> apsw.Connection:
-        raise StoreError("no more files can be opened")
+    def refused(_connection: apsw.Connection) -> bool:
+        raise apsw.IOError("disk I/O error")
 
-    checkpointer = writing.store._checkpointer
     with monkeypatch.context() as broken:
-        broken.setattr(checkpointer, "_connect", refused)
-        with pytest.raises(StoreError, match="cannot be written back: no more files"):
+        broken.setattr(sqlite_checkpointer, "_write_back", refused)
+        with pytest.raises(StoreError, match="cannot be written back: disk I/O error"):
             while writing.committed < _MOST_PAGES:
                 writing.commit_until_due()
                 writing.commit()
         assert _MOST_PAGES <= max(writing.log_pages) < _MOST_PAGES + 2 * _MORE_PAGES
         with pytest.raises(StoreError, match=str(writing.path)):
             writing.commit()
-    writing.store.close()
+        reader = Reading(writing.path)  # or the last one to close it would write it back
+        writing.store.close()
+        with pytest.raises(StoreError, match="cannot be written back"):
+            SqliteStore(writing.path)  # as the scheduler does
+        reader.end()
+    writing.store = SqliteStore(writing.path)
+    writing.store.take_over()
+    writing.commit()
+    assert len(writing.store.search(TaskQuery(), 1_000)) == writing.committed
 
-    again = SqliteStore(writing.path)  # as the scheduler does
-    assert len(again.search(TaskQuery(), 1_000)) == writing.committed
-    again.close()
-    assert _tasks_without_log(writing.path) == writing.committed
+
+def _no_more_threads(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
-def test_one_failure_is_no_reason_to_refuse_anything(
-    writing: Writing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused() -> apsw.Connection:
-        raise OSError(24, "Too many open files")
+def _no_more_files() -> apsw.Connection:
+    raise StoreError("too many open files")
 
-    with monkeypatch.context() as broken:
-        broken.setattr(writing.store._checkpointer, "_connect", refused)
-        writing.commit_until_due()
-        writing.commit()
-    assert writing.begun_anew == 0
+
+def _no_folder_of_descriptors(path: Path) -> set[int]:
+    raise FileNotFoundError(f"/dev/fd, for {path}")
+
+
+@pytest.mark.parametrize(
+    ("where", "broken"),
+    [
+        ("threading.Thread.start", _no_more_threads),
+        ("writing.store._checkpointer._connect", _no_more_files),
+        ("task_queue.store.sqlite_checkpointer._descriptors", _no_folder_of_descriptors),
+    ],
+)
+def test_without_the_thread_the_writer_does_it_and_says_so(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    where: str, broken: Callable[..., Any],
+) -> None:  # fmt: skip
+    with monkeypatch.context() as breaking:
+        if where.startswith("writing"):
+            breaking.setattr(writing.store._checkpointer, "_connect", broken)
+        else:
+            breaking.setattr(where, broken)
+        for times in (1, 2):
+            writing.commit_until_due()
+            writing.commit()
+            assert caplog.text.count("is written back between two turns") == times
+            assert writing.begun_anew == times
+            assert _tasks_without_log(writing.path) == writing.committed - 1
+    caplog.clear()
     writing.commit_until_due()
     writing.commit()
-    assert writing.begun_anew == 1
+    assert (writing.begun_anew, caplog.text) == (3, "")
+
+
+def test_a_file_that_was_replaced_by_another_one_is_left_alone(
+    writing: Writing, caplog: pytest.LogCaptureFixture
+) -> None:
+    writing.commit()
+    moved = writing.path.rename(writing.path.with_name("moved.db"))
+    writing.path.write_text("something else")
+    writing.commit_until_due()
+    writing.commit()
+    assert "was replaced by another file" in caplog.text
+    assert writing.path.read_text() == "something else"
+    assert _tasks_without_log(moved) == writing.committed - 1
+    assert writing.path.with_name("queue.db-wal").exists()
+
+
+def test_what_the_disk_has_lost_is_kept_in_the_log(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fdatasync", broken)
+    writing.commit_until_due()
+    log = writing.path.with_name("queue.db-wal")
+    size = log.stat().st_size
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"the disk has lost a part .* Input/output error"):
+            writing.commit()
+    writing.store.close()
+    assert log.stat().st_size == size
+    with pytest.raises(StoreError, match="start them again"):
+        SqliteStore(writing.path)  # by the same process
+    assert log.stat().st_size == size
+
+    monkeypatch.undo()  # another process, a disk that was mended
+    writing.store = SqliteStore(writing.path)
+    writing.store.take_over()
+    writing.commit()
+    assert len(writing.store.search(TaskQuery(), 1_000)) == writing.committed
 
 
 def test_a_moment_in_which_the_head_of_the_log_is_changed_is_no_failure(
@@ -191,17 +260,40 @@ def test_a_moment_in_which_the_head_of_the_log_is_changed_is_no_failure(
         def close(self) -> None:
             """Nothing was opened."""
 
-    monkeypatch.setattr(writing.store._checkpointer, "_open", Busy)
+    checkpointer = writing.store._checkpointer
+    monkeypatch.setattr(checkpointer, "_open", Busy)
+    monkeypatch.setattr("os.fdatasync", lambda _descriptor: None)
     writing.commit_until_due()
-    assert writing.store._checkpointer._failure is None
+    assert checkpointer._trouble is None
     writing.commit()  # the writer does it all
     assert writing.begun_anew == 1
 
 
-def test_an_end_in_the_middle_of_it(tmp_path: Path) -> None:
+def test_an_end_in_the_middle_of_it_waits_for_the_thread(tmp_path: Path) -> None:
     for number in range(20):
         writing = Writing(tmp_path / f"{number}.db")
         while not writing.store._checkpointer._under_way:
             writing.commit()
+        thread = writing.store._checkpointer._thread
+        assert thread is not None
         writing.store.close()
+        assert not thread.is_alive()
         assert _tasks_without_log(writing.path) == writing.committed
+
+
+def test_a_word_to_end_is_never_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It comes between the moment at which the thread is woken for work and the one it looks again.
+    writing = Writing(tmp_path / "queue.db")
+    checkpointer = writing.store._checkpointer
+    closing = threading.Event()
+
+    def stop_meanwhile(_connection: apsw.Connection) -> None:
+        closing.set()
+        until(lambda: checkpointer._stopped, _SOME_SECONDS, "the word to end")
+
+    monkeypatch.setattr(checkpointer, "_write_most", stop_meanwhile)
+    while not checkpointer._under_way:
+        writing.commit()
+    assert closing.wait(_SOME_SECONDS)
+    writing.store.close()
+    assert _tasks_without_log(writing.path) == writing.committed
