@@ -75,17 +75,24 @@ class SqliteStore(SqliteReader):
         except OSError as error:
             raise StoreError(f"{path.parent} cannot be made: {error}") from error
         self._connection = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        another = partial(connect, path, apsw.SQLITE_OPEN_READWRITE)
+        self._checkpointer = SqliteCheckpointer(path, self._connection, another)
         self._epoch = 0
         self._placements = Placements()
-        with self._errors():
-            self._connection.pragma("journal_mode", "wal")
-            self._connection.pragma("synchronous", "FULL")
-            # KiB. Of a larger one SQLite looks through every page after commits that move pages.
-            self._connection.pragma("cache_size", -16_000)
-            another = partial(connect, path, apsw.SQLITE_OPEN_READWRITE)
-            self._checkpointer = SqliteCheckpointer(path, self._connection, another)
-            self._checkpointer.keep_up()
-            migrate(self._connection, path)
+        try:
+            with self._errors():
+                self._set_up(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self, path: Path) -> None:
+        self._connection.pragma("journal_mode", "wal")
+        self._connection.pragma("synchronous", "FULL")
+        # KiB. Of a larger one SQLite looks through every page after commits that move pages.
+        self._connection.pragma("cache_size", -16_000)
+        self._checkpointer.keep_up()
+        migrate(self._connection, path)
 
     def take_over(self) -> int:
         with self._errors(), self._transaction():

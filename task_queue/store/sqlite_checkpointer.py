@@ -30,8 +30,9 @@ _PASSES = 3  #: of the thread, each over what was added during the one before
 _log = logging.getLogger(__name__)
 
 #: Files of which the disk has lost a part, for as long as this process lives. The log has it, but
-#: SQLite takes that part for written: the log must neither begin anew nor be deleted.
-_lost: dict[Path, OSError] = {}
+#: SQLite takes that part for written until no process has the file open any more: the log must
+#: neither begin anew nor be deleted.
+_lost: dict[Path, Exception] = {}
 
 
 class SqliteCheckpointer:
@@ -52,8 +53,9 @@ class SqliteCheckpointer:
         self._connect = connect
         self._pages = _pages_at_start(path)  #: in the log, after the last commit
         self._due = _PAGES
-        self._under_way = False  #: from the moment it was due until the writer has done its part
-        self._is_writers_turn = False  #: the last part of it
+        is_late = self._pages >= _MOST_PAGES  # as it may be after a failure
+        self._under_way = is_late  #: from the moment it was due until the writer has done its part
+        self._is_writers_turn = is_late  #: the last part of it
         self._trouble: Exception | None = None  #: that the thread had
         self._wanted = threading.Event()
         self._stopped = False
@@ -69,16 +71,19 @@ class SqliteCheckpointer:
             StoreError: the log is long and cannot be written back, or the disk has lost a part of
                 what was.
         """
+        self._refuse_if_lost()
+        if self._is_writers_turn:
+            self._write_rest()
+        elif self._pages >= self._due and not self._under_way:
+            self._wake_thread()
+
+    def _refuse_if_lost(self) -> None:
         error = _lost.get(self._path)
         if error is not None:
             raise StoreError(
                 f"the disk has lost a part of {self._path}: {error}. End all processes of the "
                 "queue, see to the disk, and start them again: the write-ahead log has it all"
             ) from error
-        if self._is_writers_turn or (self._pages >= _MOST_PAGES and not self._under_way):
-            self._write_rest()
-        elif self._pages >= self._due and not self._under_way:
-            self._wake_thread()
 
     def close(self) -> None:
         """End the thread; before the writer's connection is closed. Repeating it is harmless."""
@@ -106,7 +111,7 @@ class SqliteCheckpointer:
                 thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
                 thread.start()
                 self._thread = thread
-        except RuntimeError as error:  # there may be no more
+        except Exception as error:  # noqa: BLE001  there may be no more threads, or no memory
             self._trouble = error
             self._is_writers_turn = True
         self._wanted.set()
@@ -120,8 +125,9 @@ class SqliteCheckpointer:
             self._trouble = None
         done = self._pages < self._due  # begun anew by a commit that found everything written back
         try:
-            done = done or _write_back(self._connection)
+            done = done or _write_back(self._path, self._connection)
         except apsw.Error as error:
+            self._refuse_if_lost()
             if self._pages >= _MOST_PAGES:
                 raise StoreError(
                     f"the write-ahead log of {self._path} has {self._pages} pages and cannot be "
@@ -162,7 +168,7 @@ class SqliteCheckpointer:
 
     def _write_most(self, connection: apsw.Connection) -> None:
         for _ in range(_PASSES):
-            _write_back(connection)
+            _write_back(self._path, connection)
             # SQLite does so only if nothing was added meanwhile; else the writer would wait for it.
             try:
                 os.fdatasync(self._descriptor)
@@ -171,7 +177,7 @@ class SqliteCheckpointer:
                 raise
 
 
-def _write_back(connection: apsw.Connection) -> bool:
+def _write_back(path: Path, connection: apsw.Connection) -> bool:
     """Whether all that was in the log at the beginning is in the database file.
 
     Raises:
@@ -181,7 +187,11 @@ def _write_back(connection: apsw.Connection) -> bool:
         log, written = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     except apsw.BusyError:  # the writer was just about to change the head of the log
         return False
-    return written >= log
+    except apsw.IOError as error:
+        if getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_FSYNC:
+            _lost[path] = error
+        raise
+    return 0 <= log <= written  # -1: it does not know of the log
 
 
 def _pages_at_start(path: Path) -> int:

@@ -278,6 +278,18 @@ def test_a_file_without_runs_of_endings_is_brought_up_to_date(
     newer.close()
 
 
+def test_a_file_that_older_code_took_for_its_own_is_brought_up_to_date_again(
+    sqlite: SqliteStore, path: Path
+) -> None:
+    _run_of_completed(sqlite, 1, 20)
+    ended = sqlite.ended_after((0.0, 0), 99)
+    sqlite._connection.pragma("user_version", 3)
+    sqlite.close()
+    newer = SqliteStore(path)
+    assert newer.ended_after((0.0, 0), 99) == ended
+    newer.close()
+
+
 def test_results_saved_before_there_were_runs_go_at_their_time(
     sqlite: SqliteStore, path: Path
 ) -> None:

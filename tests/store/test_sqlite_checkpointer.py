@@ -144,7 +144,7 @@ def test_who_reads_keeps_the_log_as_long_as_he_reads(writing: Writing) -> None:
 def test_a_log_that_cannot_be_written_back_is_told_of_before_it_fills_the_disk(
     writing: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_connection: apsw.Connection) -> bool:
+    def refused(_path: Path, _connection: apsw.Connection) -> bool:
         raise apsw.IOError("disk I/O error")
 
     with monkeypatch.context() as broken:
@@ -246,6 +246,68 @@ def test_what_the_disk_has_lost_is_kept_in_the_log(
     writing.store.take_over()
     writing.commit()
     assert len(writing.store.search(TaskQuery(), 1_000)) == writing.committed
+
+
+class Shaky:
+    """A connection whose disk does not keep what is synced."""
+
+    def wal_checkpoint(self, mode: int) -> tuple[int, int]:
+        assert mode == apsw.SQLITE_CHECKPOINT_PASSIVE
+        error = apsw.IOError("disk I/O error")
+        error.extendedresult = apsw.SQLITE_IOERR_FSYNC  # type: ignore[attr-defined]
+        raise error
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def test_what_sqlite_could_not_sync_counts_as_lost(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing.store._checkpointer, "_open", Shaky)
+    writing.commit_until_due()
+    with pytest.raises(StoreError, match="the disk has lost a part"):
+        writing.commit()
+
+
+def test_a_long_log_that_nothing_is_wrong_with_is_the_thread_s_work(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reading(writing.path)  # keeps the log from beginning anew
+    while max(writing.log_pages, default=0) < _MOST_PAGES:
+        writing.commit_until_due()
+        writing.commit()
+    reader.end()
+    threads: list[str] = []
+    write_back = sqlite_checkpointer._write_back
+
+    def noted(path: Path, connection: apsw.Connection) -> bool:
+        threads.append(threading.current_thread().name)
+        return write_back(path, connection)
+
+    monkeypatch.setattr(sqlite_checkpointer, "_write_back", noted)
+    writing.commit_until_due()
+    writing.commit()
+    assert threads[0] == "checkpoints"
+    writing.commit()
+    assert writing.begun_anew == 1
+
+
+def test_a_store_that_cannot_be_opened_leaves_nothing_open(writing: Writing) -> None:
+    writing.commit_until_due()
+    reader = Reading(writing.path)  # the log stays as long as it is
+    writing.store._connection.pragma("user_version", 99)
+    writing.store.close()
+
+    def still_open() -> tuple[int, int]:
+        return threading.active_count(), len(list(Path("/dev/fd").iterdir()))
+
+    before = still_open()
+    for _ in range(3):
+        with pytest.raises(StoreError, match="newer version"):
+            SqliteStore(writing.path)
+    assert still_open() == before
+    reader.end()
 
 
 def test_a_moment_in_which_the_head_of_the_log_is_changed_is_no_failure(

@@ -1,4 +1,5 @@
 -- The order in which tasks completed: rows for those in sequence instead of an index.
+DELETE FROM completed_runs;  -- code of version 3 may have said 3 of a file of version 4
 INSERT INTO completed_runs
     SELECT finished_at, min(seq), max(seq)
     FROM (
@@ -6,6 +7,6 @@ INSERT INTO completed_runs
         FROM completed
     )
     GROUP BY finished_at, gap;
-DROP INDEX completed_finished;
+DROP INDEX IF EXISTS completed_finished;
 -- Code of version 3 that still runs must not write any more.
 UPDATE meta SET value = value + 1 WHERE key = 'epoch';
