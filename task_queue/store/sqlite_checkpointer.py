@@ -62,7 +62,6 @@ class SqliteCheckpointer:
         self._thread: threading.Thread | None = None
         self._descriptor = -1  #: of the thread's connection
         connection.set_wal_hook(self._committed)  # in place of SQLite's own checkpoints
-        self._keep_log_if_needed()
 
     def keep_up(self) -> None:
         """To be called before each transaction: begins when it is time, and does what is left.
@@ -93,11 +92,7 @@ class SqliteCheckpointer:
         self._wanted.set()
         if self._thread is not None:
             self._thread.join()
-        self._keep_log_if_needed()
-
-    def _keep_log_if_needed(self) -> None:
-        """Else the last connection that is closed deletes it."""
-        if self._path in _lost:
+        if self._path in _lost:  # the last connection that is closed deletes the log otherwise
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
@@ -195,7 +190,7 @@ def _write_back(path: Path, connection: apsw.Connection) -> bool:
 
 
 def _pages_at_start(path: Path) -> int:
-    """Not more than this."""
+    """How many the log may have; what is left of an earlier, longer one counts too."""
     log = path.with_name(f"{path.name}-wal")
     return log.stat().st_size // 4096 if log.exists() else 0
 

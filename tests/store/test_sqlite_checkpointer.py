@@ -343,19 +343,31 @@ def test_an_end_in_the_middle_of_it_waits_for_the_thread(tmp_path: Path) -> None
         assert _tasks_without_log(writing.path) == writing.committed
 
 
-def test_a_word_to_end_is_never_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # It comes between the moment at which the thread is woken for work and the one it looks again.
-    writing = Writing(tmp_path / "queue.db")
+class SlowEvent(threading.Event):
+    """Is set once more before the first `clear` of whoever waited for it takes effect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clearing, self._set_again = threading.Event(), threading.Event()
+
+    def set(self) -> None:
+        super().set()
+        if self.clearing.is_set():
+            self._set_again.set()
+
+    def clear(self) -> None:
+        self.clearing.set()
+        assert self._set_again.wait(_SOME_SECONDS)
+        super().clear()
+
+
+def test_a_word_to_end_is_never_missed(writing: Writing) -> None:
     checkpointer = writing.store._checkpointer
-    closing = threading.Event()
-
-    def stop_meanwhile(_connection: apsw.Connection) -> None:
-        closing.set()
-        until(lambda: checkpointer._stopped, _SOME_SECONDS, "the word to end")
-
-    monkeypatch.setattr(checkpointer, "_write_most", stop_meanwhile)
+    checkpointer._wanted = event = SlowEvent()
     while not checkpointer._under_way:
         writing.commit()
-    assert closing.wait(_SOME_SECONDS)
-    writing.store.close()
-    assert _tasks_without_log(writing.path) == writing.committed
+    assert event.clearing.wait(_SOME_SECONDS)
+    ending = threading.Thread(target=checkpointer.close, daemon=True)
+    ending.start()
+    ending.join(_SOME_SECONDS)
+    assert not ending.is_alive()
