@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any, TypeVar
 
 import apsw
@@ -68,11 +69,15 @@ _VIEWS: dict[str, frozenset[Status]] = {
 
 
 class SqliteReader:
-    """A Reader over one read-only connection. Not for use by two threads at the same time."""
+    """A Reader over one read-only connection, for the thread that opened it.
+
+    In any other thread a question raises RuntimeError.
+    """
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise StoreError(f"{path} does not exist: no scheduler has opened this store yet")
+        self._thread = get_ident()
         self._connection = connect(path, apsw.SQLITE_OPEN_READONLY)
 
     def get(self, task_id: str) -> Task | None:
@@ -201,16 +206,25 @@ class SqliteReader:
         return [decode(raw) for (raw,) in self._rows(sql, values)]
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        self._refuse_other_threads()
         try:
             yield from self._connection.execute(sql, values)
         except apsw.Error as error:
             raise StoreError(f"SQLite could not read: {error}") from error
 
+    def _refuse_other_threads(self) -> None:
+        """SQLite without mutexes would crash the process, if not today."""
+        if get_ident() != self._thread:
+            raise RuntimeError(
+                "a SQLite store is used in another thread than the one that opened it: "
+                "open a reader there"
+            )
+
 
 def connect(path: Path, flags: int) -> apsw.Connection:
     """A connection that waits for locks instead of failing at once."""
     try:
-        # No mutexes in SQLite: a connection is used by one thread at a time.
+        # No mutexes in SQLite: a connection is used by the thread that opened it alone.
         connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         # Without it a statement is planned anew for other values: 80 of 85 microseconds of `get`.

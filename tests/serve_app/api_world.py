@@ -76,7 +76,8 @@ class World(Struct):
     app: FastAPI
     http: httpx.AsyncClient
     scheduler: Scheduler
-    store: Store
+    store: Store  #: of the scheduler
+    open_reader: Callable[[], Reader]
     clock: FakeClock
     pulls: dict[str, int] = {}
 
@@ -201,10 +202,14 @@ async def open_world(
         limits=LimitSettings(**(limits or {})),
         tracing=tracing or TracingSettings(),
     )
+
+    def open_another() -> Reader:
+        opened: Reader = reader(memory if kind == "memory" else open_reader(url))
+        return opened
+
     app = build_api(
-        scheduler(real),
-        lambda: reader(memory if kind == "memory" else open_reader(url)),
-        settings, clock, "1.2.3", sleep=sleep, check_seconds=check_seconds,
+        scheduler(real), open_another, settings, clock, "1.2.3",
+        sleep=sleep, check_seconds=check_seconds,
         read_redis=read_redis, spans=None if tracing is None else Spans(tracing, "api"),
     )  # fmt: skip
     transport = httpx.ASGITransport(app)
@@ -212,7 +217,7 @@ async def open_world(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://queue.test:8000") as client,
     ):
-        yield World(app, client, real, store, clock)
+        yield World(app, client, real, store, open_another, clock)
     real.stop()
     if spans is not None:
         spans.close()

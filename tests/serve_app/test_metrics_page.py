@@ -168,12 +168,14 @@ async def test_exemplars_lead_to_traces_in_openmetrics_only(world: World) -> Non
 
 async def test_every_replica_shows_the_answers_of_all(world: World) -> None:
     other = build_api(
-        world.scheduler, lambda: world.store, Settings(pools={"cpu": PoolSettings()}),
+        world.scheduler, world.open_reader, Settings(pools={"cpu": PoolSettings()}),
         world.clock, "1.2.3",
     )  # fmt: skip
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(other), base_url="http://other.test:8000"
-    ) as http:
+    transport = httpx.ASGITransport(other)
+    async with (
+        other.router.lifespan_context(other),
+        httpx.AsyncClient(transport=transport, base_url="http://other.test:8000") as http,
+    ):
         for _ in range(3):
             await http.get("/api/v1/tasks")
             await world.http.get("/api/v1/tasks")

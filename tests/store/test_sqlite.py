@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,17 @@ def test_a_reader_never_waits_for_a_writer(sqlite: SqliteStore, path: Path) -> N
     other.execute("ROLLBACK")
     other.close()
     reader.close()
+
+
+@pytest.mark.parametrize(
+    "use", [SqliteStore.ping, SqliteStore.check_writable], ids=["read", "write"]
+)
+def test_a_store_is_for_the_thread_that_opened_it(
+    sqlite: SqliteStore, use: Callable[[SqliteStore], None]
+) -> None:
+    with ThreadPoolExecutor(1) as thread, pytest.raises(RuntimeError, match="another thread"):
+        thread.submit(use, sqlite).result()
+    use(sqlite)
 
 
 def test_a_reader_cannot_write(sqlite: SqliteStore, path: Path) -> None:
