@@ -13,7 +13,6 @@ from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
-from threading import get_ident
 from typing import Any, cast
 
 import apsw
@@ -68,15 +67,17 @@ _claim_of = attrgetter("attempt", "worker_id", "claimed_at")
 
 
 class SqliteStore(SqliteReader):
-    """Store and Reader over one read-write connection, for the thread that opened it."""
+    """Store and Reader over one read-write connection, for the thread that opened it.
+
+    In any other thread a question or a transaction raises RuntimeError.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{path.parent} cannot be made: {error}") from error
-        self._thread = get_ident()
-        self._connection = connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        self._open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         another = partial(connect, path, apsw.SQLITE_OPEN_READWRITE)
         self._checkpointer = SqliteCheckpointer(path, self._connection, another)
         self._epoch = 0

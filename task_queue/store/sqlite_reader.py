@@ -77,8 +77,11 @@ class SqliteReader:
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise StoreError(f"{path} does not exist: no scheduler has opened this store yet")
+        self._open(path, apsw.SQLITE_OPEN_READONLY)
+
+    def _open(self, path: Path, flags: int) -> None:
         self._thread = get_ident()
-        self._connection = connect(path, apsw.SQLITE_OPEN_READONLY)
+        self._connection = connect(path, flags)
 
     def get(self, task_id: str) -> Task | None:
         sql = select((), "id = ?", arguments=True)
@@ -213,7 +216,7 @@ class SqliteReader:
             raise StoreError(f"SQLite could not read: {error}") from error
 
     def _refuse_other_threads(self) -> None:
-        """SQLite without mutexes would crash the process, if not today."""
+        """Sooner or later SQLite would crash the process: it has no mutexes here."""
         if get_ident() != self._thread:
             raise RuntimeError(
                 "a SQLite store is used in another thread than the one that opened it: "
@@ -224,7 +227,7 @@ class SqliteReader:
 def connect(path: Path, flags: int) -> apsw.Connection:
     """A connection that waits for locks instead of failing at once."""
     try:
-        # No mutexes in SQLite: a connection is used by the thread that opened it alone.
+        # No mutexes in SQLite: whoever opens a connection keeps other threads from it.
         connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         # Without it a statement is planned anew for other values: 80 of 85 microseconds of `get`.
