@@ -23,6 +23,8 @@ _CURES = {
     "PosixPath": "use str()",
 }
 
+_encode = msgspec.json.Encoder().encode
+
 #: Of a text that cannot be encoded, so much is shown on either side.
 _SHOWN_CHARACTERS = 20
 
@@ -39,8 +41,9 @@ def to_json(value: Any, where: str) -> bytes:
         NotJsonError: something in it has no exact JSON form.
     """
     try:
-        _check(value, where)
-        return msgspec.json.encode(value)
+        if value is not None:  # as most results are
+            _check(value, where)
+        return _encode(value)
     except UnicodeEncodeError as error:
         raise NotJsonError(_lone_surrogate(error, where)) from None
     except RecursionError:

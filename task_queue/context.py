@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from msgspec import Struct
+
 from task_queue.core.task import Lease
 from task_queue.errors import TaskQueueError
 from task_queue.tracing.traceparent import read_traceparent
@@ -19,18 +21,13 @@ class NoCurrentTask(TaskQueueError):
     """`current_task()` was called where no task runs."""
 
 
-class TaskContext:
+class TaskContext(Struct, eq=False):
     """The running attempt of a task."""
 
-    __slots__ = ("_lease", "_tell", "deadline")
-
-    def __init__(
-        self, lease: Lease, deadline: float | None, tell: Callable[[Lease, float, str], None]
-    ) -> None:
-        self._lease = lease
-        self._tell = tell
-        #: When the attempt is killed, on the clock of `time.monotonic()`; None: no timeout.
-        self.deadline = deadline
+    _lease: Lease
+    #: When the attempt is killed, on the clock of `time.monotonic()`; None: no timeout.
+    deadline: float | None
+    _tell: Callable[[Lease, float, str], None]
 
     @property
     def id(self) -> str:

@@ -20,6 +20,7 @@ from task_queue.clock import Clock, SystemClock
 from task_queue.context import CURRENT_TASK, TaskContext
 from task_queue.core.task import Lease, Report
 from task_queue.executor.attempt import Verdict, prepare, raised, returned
+from task_queue.executor.copy_check import copy_check
 from task_queue.executor.failure import message_of, users_traceback
 from task_queue.executor.frames import (
     Boot,
@@ -86,7 +87,7 @@ class LeaseRunner:
         self._result_cap_bytes = boot.result_cap_bytes
         self._clock = clock
         self._progress = ProgressRelay(pipe.send, clock)
-        self._pid = os.getpid()
+        self._is_copy = copy_check()
         self._verdict_on = around(self._verdict)
 
     def serve(self) -> None:
@@ -105,7 +106,7 @@ class LeaseRunner:
         token = CURRENT_TASK.set(TaskContext(lease, deadline, self._progress.tell))
         verdict = self._verdict_on(lease)
         CURRENT_TASK.reset(token)
-        if os.getpid() != self._pid:  # asked each time: C code forks without telling Python
+        if self._is_copy():
             os._exit(0)  # the task forked and let the copy return: it must not report as well
         duration = self._clock.monotonic() - begun
         self._progress.finish(lease)
