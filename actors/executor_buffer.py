@@ -4,6 +4,7 @@ One line for each kind of executor, since a slot may be free for one kind and no
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Literal
 
 from task_queue.core.task import Lease
@@ -39,12 +40,22 @@ class LeaseBuffer:
         Args:
             kinds: by task name; one that is not in it is for a process child.
         """
-        lines, kind_of = self._lines, kinds.get
+        fresh: dict[Kind, list[_Entry]] = {kind: [] for kind in KINDS}
+        kind_of = kinds.get
         for lease in leases:
-            line = lines[kind_of(lease.name, "process")]
-            line.append((lease.priority, -lease.seq, -lease.attempt, lease))
-        for line in lines.values():
-            line.sort()  # what was there is in order, so this costs little more than a look at it
+            entry = (lease.priority, -lease.seq, -lease.attempt, lease)
+            fresh[kind_of(lease.name, "process")].append(entry)
+        for kind, entries in fresh.items():
+            if entries:
+                self._merge(self._lines[kind], entries)
+
+    def _merge(self, line: list[_Entry], entries: list[_Entry]) -> None:
+        entries.sort()
+        if line and entries[-1] < line[0]:  # all of them later, as they mostly come
+            line[:0] = entries  # so the thousands in the line are moved, but not compared
+        else:
+            line += entries
+            line.sort()
 
     def first_kind(self, kinds: tuple[Kind, ...]) -> Kind | None:
         """Which of `kinds` the next lease to start is of; None if there is none."""
@@ -76,14 +87,15 @@ class LeaseBuffer:
         """Take leases of tasks that are known to be short, from the front, as far as they fit."""
         line = self._lines["process"]
         taken: list[Lease] = []
-        while line and len(taken) < limit:
-            lease = line[-1][3]
+        for entry in islice(reversed(line), max(0, limit)):
+            lease = entry[3]
             estimate = seconds.get(lease.name, CHUNK_SECONDS)
             room_seconds -= estimate
             if estimate >= SHORT_SECONDS or room_seconds < 0:
                 break
-            line.pop()
             taken.append(lease)
+        if taken:
+            del line[-len(taken) :]
         return taken
 
     def first_name(self, kind: Kind) -> str:

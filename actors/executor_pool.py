@@ -217,6 +217,11 @@ class ExecutorPool:
         self._trusted_until = moment if math.isinf(known) else max(known, moment)
 
     @property
+    def held(self) -> int:
+        """How many leases `holding` has."""
+        return len(self._held)
+
+    @property
     def backlog(self) -> int:
         """Leases that wait for a slot."""
         return len(self._buffer)

@@ -54,6 +54,8 @@ class Executors(Protocol):
     async def stop(self, grace_seconds: float) -> None: ...
 
     @property
+    def held(self) -> int: ...
+    @property
     def backlog(self) -> int: ...
     @property
     def start_error(self) -> TaskQueueError | None: ...
@@ -243,7 +245,7 @@ class Worker:
     def _log_heartbeat(self) -> None:
         self._log.debug(
             "worker_heartbeat",
-            current_load=len(self._executors.holding()),
+            current_load=self._executors.held,
             capacity=self._info.slots,
             uptime_seconds=round(self._clock.monotonic() - self._started_at, 3),
         )

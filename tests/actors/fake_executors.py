@@ -76,6 +76,10 @@ class FakeExecutors:
         held = [(lease.task_id, lease.attempt) for lease in self.running.values()]
         return held + [(report.task_id, report.attempt) for report in self._reports]
 
+    @property
+    def held(self) -> int:
+        return len(self.holding())
+
     def wanted_leases(self) -> int:
         return self.slots
 

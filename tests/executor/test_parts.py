@@ -2,6 +2,8 @@
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.executor_buffer import LeaseBuffer
 from actors.executor_estimates import DurationEstimates
@@ -18,9 +20,9 @@ from task_queue.executor.frames import (
 from task_queue.executor.start_tokens import StartTokens, StartTokenSource
 
 
-def lease(seq: int, name: str = "quick", priority: int = 5) -> Lease:
+def lease(seq: int, name: str = "quick", priority: int = 5, attempt: int = 1) -> Lease:
     return Lease(
-        f"t{seq}", 1, seq, name, "q", priority, b"{}", None, 0, 0, 0.0, None, None
+        f"t{seq}", attempt, seq, name, "q", priority, b"{}", None, 0, 0, 0.0, None, None
     )  # fmt: skip
 
 
@@ -95,6 +97,26 @@ def test_the_first_kind_is_that_of_the_most_urgent_lease() -> None:
     assert buffer.remove("t0", 1) is not None
     assert buffer.remove("t0", 1) is None
     assert buffer.first_kind(("process", "async")) == "async"
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), max_size=5), max_size=5))
+def test_leases_start_by_priority_and_age_however_they_came(
+    crowds: list[list[tuple[int, int]]],
+) -> None:
+    buffer, seq = LeaseBuffer(), 0
+    all_leases: list[Lease] = []
+    for crowd in crowds:
+        leases = []
+        for priority, step in crowd:
+            seq = (seq + 7 * step) % 101  # older ones come later too, as after a release
+            leases.append(lease(seq, priority=priority, attempt=len(all_leases) + len(leases)))
+        buffer.put_all(leases, {})
+        all_leases += leases
+
+    started = [buffer.take("process") for _ in range(len(buffer))]
+
+    expected = sorted(all_leases, key=lambda le: (-le.priority, le.seq, le.attempt))
+    assert started == expected
 
 
 def test_the_last_are_given_back_and_the_first_kept() -> None:

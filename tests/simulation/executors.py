@@ -80,6 +80,10 @@ class SimulatedExecutors:
         told = [(r.task_id, r.attempt) for r in (*self._reports, *self._unseen)]
         return [*((w.task_id, w.attempt) for w in self._waiting), *self._running, *told]
 
+    @property
+    def held(self) -> int:
+        return len(self.holding())
+
     def wanted_leases(self) -> int:
         return self.plan.slots + self.plan.read_ahead
 
