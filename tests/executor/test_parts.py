@@ -106,7 +106,7 @@ def test_leases_start_by_priority_and_age_however_they_came(
     buffer, seq = LeaseBuffer(), 0
     all_leases: list[Lease] = []
     for crowd in crowds:
-        leases = []
+        leases: list[Lease] = []
         for priority, step in crowd:
             seq = (seq + 7 * step) % 101  # older ones come later too, as after a release
             leases.append(lease(seq, priority=priority, attempt=len(all_leases) + len(leases)))
