@@ -10,13 +10,13 @@ from http import HTTPStatus
 
 import msgspec
 from msgspec import Raw, Struct
-from msgspec.structs import replace
 
 from serve_app.catalogue_source import CatalogueSource
 from serve_app.complaint import MOST_COMPLAINTS, Complaint, problem_of
 from serve_app.destinations import Destination, Destinations
 from serve_app.instants import instant
 from task_queue.clock import Clock
+from task_queue.core.spec_runs import SpecRun, SpecRuns
 from task_queue.core.task import TaskSpec
 from task_queue.ids import new_task_id, new_task_ids
 from task_queue.requested_spec import requested_spec
@@ -70,7 +70,7 @@ class Submission:
 
     async def specs(
         self, requests: Sequence[SubmitRequest | Complaint], origin: Origin
-    ) -> list[TaskSpec]:
+    ) -> SpecRuns:
         """The specs of a batch, all or none, letting others have their turn in between.
 
         Args:
@@ -79,25 +79,25 @@ class Submission:
         Raises:
             ApiProblem: 422 or 413, with the positions of the first five faults.
         """
-        specs: list[TaskSpec] = []
+        runs: list[SpecRun] = []
         complaints: list[Complaint] = []
         for begin in range(0, len(requests), _TASKS_AT_A_STRETCH):
             stretch = requests[begin : begin + _TASKS_AT_A_STRETCH]
-            complaints += await self._stretch(stretch, begin, origin, specs)
+            complaints += await self._stretch(stretch, begin, origin, runs)
             if len(complaints) >= MOST_COMPLAINTS:
                 break
             if len(stretch) == _TASKS_AT_A_STRETCH:
                 await asyncio.sleep(0)
         if complaints:
             raise problem_of(complaints)
-        return specs
+        return SpecRuns(runs)
 
     async def _stretch(
         self,
         requests: Sequence[SubmitRequest | Complaint],
         begin: int,
         origin: Origin,
-        specs: list[TaskSpec],
+        runs: list[SpecRun],
     ) -> list[Complaint]:
         """Append the specs of a part of a batch, which begins at `begin`; what is wrong with it.
 
@@ -111,14 +111,14 @@ class Submission:
         good: SubmitRequest | None = None  #: the last one that had no fault
         for position, (request, task_id) in enumerate(zip(requests, task_ids, strict=True), begin):
             if good is not None and request == good:  # most of a batch are the same once more
-                specs.append(replace(specs[-1], id=task_id))
+                runs[-1].more_ids.append(task_id)
                 continue
             if isinstance(request, SubmitRequest):
                 name, queue = request.name, request.queue
                 place = known(name, queue) or await find(name, queue)
                 made = self._made(request, place, task_id, origin, now)
                 if isinstance(made, TaskSpec):
-                    specs.append(made)
+                    runs.append(SpecRun(made, []))
                     good = request
                     continue
                 complaints += [complaint.under(f"tasks[{position}]") for complaint in made]

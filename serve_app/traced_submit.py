@@ -14,6 +14,7 @@ from monitoring.submit_span import tell_submit
 from serve_app.submit_coalescer import Submit
 from task_queue.clock import Clock
 from task_queue.core.effects import Accepted, Refused
+from task_queue.core.spec_runs import runs_of
 from task_queue.core.task import TaskSpec
 from task_queue.tracing.traceparent import is_sampled, unsampled
 
@@ -29,13 +30,10 @@ class TracedSubmit:
 
     async def __call__(self, specs: Sequence[TaskSpec]) -> Accepted | Refused:
         """Have tasks accepted, all or none."""
-        sampled = [
-            position
-            for position, spec in enumerate(specs)
-            if spec.traceparent is not None and is_sampled(spec.traceparent)
-        ]
-        if not sampled:
+        if not any(_is_sampled(run.spec) for run in runs_of(specs)):
             return await self._submit(specs)
+        specs = list(specs)
+        sampled = [position for position, spec in enumerate(specs) if _is_sampled(spec)]
         begun = self._clock.now()
         traced = self._within_limit(specs, sampled, begun)
         answer = await self._submit(specs)
@@ -58,3 +56,7 @@ class TracedSubmit:
             specs[position].traceparent = known.setdefault(text, unsampled(text))
         self._spans.counts.thinned += len(sampled) - len(traced)
         return traced
+
+
+def _is_sampled(spec: TaskSpec) -> bool:
+    return spec.traceparent is not None and is_sampled(spec.traceparent)

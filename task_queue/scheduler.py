@@ -84,13 +84,14 @@ class Scheduler:
     # ---- calls -----------------------------------------------------------------------------
 
     async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
+        specs = list(specs)  # of runs each look makes them anew
         ids = [spec.id for spec in specs] if repeated else []
         keys = [spec.idempotency_key for spec in specs if spec.idempotency_key is not None]
         known: dict[str, str] = {}
         if ids or keys:
             await self._turns.settled()
             known = self._turns.ask(lambda store: store.known(ids, keys))
-        answer = await self.request(TasksSubmitted(list(specs), known))
+        answer = await self.request(TasksSubmitted(specs, known))
         assert isinstance(answer, Accepted | Refused)
         return answer
 

@@ -16,7 +16,7 @@ import hmac
 import secrets
 
 #: Says what speaks here, and in which version.
-MAGIC = b"TQS1"
+MAGIC = b"TQS2"
 #: No frame of the handshake is longer: nothing larger is read from a stranger.
 MAX_HANDSHAKE_BYTES = 128
 _CHALLENGE_BYTES = 32

@@ -14,6 +14,7 @@ from typing import Any
 
 from task_queue.core.effects import Accepted, Grant, Refused
 from task_queue.core.events import WorkerPulled
+from task_queue.core.spec_runs import runs_of
 from task_queue.core.task import TaskSpec
 from task_queue.scheduler_api import Ended, SchedulerSilent, SchedulerUnavailable
 from task_queue.stream.endpoint import Endpoint
@@ -72,7 +73,7 @@ class SchedulerStream:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def submit(self, specs: Sequence[TaskSpec], repeated: bool = False) -> Accepted | Refused:
-        blob = encode(list(specs))
+        blob = encode(runs_of(specs))
         answer: Accepted | Refused = decode_submitted(
             await self._while_heard(
                 self._call(lambda again: (SUBMIT_AGAIN if repeated or again else SUBMIT, blob))
