@@ -23,6 +23,8 @@ from task_queue.core.transitions import next_status
 
 #: So many queues are remembered though nothing waits in them, beside as many as hold a task.
 _MOST_LINES = 1_000
+#: So many pages of a line that is paged out are in memory before another one comes in.
+_PAGES_AHEAD = 3
 #: What a task takes of memory beside its arguments; see benchmarks/bench_memory.py.
 _TASK_BYTES = 900
 
@@ -190,7 +192,10 @@ class TaskBook:
         if not self._paged:
             return
         rules = self._rules
-        most = rules.window - rules.page if self._bytes < rules.memory_bytes else 0
+        # Not sooner: what is here long before it is claimed leaves the processor's caches.
+        most = min(rules.window - rules.page, _PAGES_AHEAD * rules.page)
+        if self._bytes >= rules.memory_bytes:
+            most = 0
         for queue, line in list(self._paged.items()):
             if not line.paged_out:
                 del self._paged[queue]
