@@ -9,7 +9,7 @@ from actors.executor_estimates import DurationEstimates
 from actors.executor_hosts import ExecutorHosts
 from task_queue.core.task import Lease
 
-#: As many empty tasks as are 5 ms of work. Fewer cost the worker a third more for each of them.
+#: More than 5 ms of empty tasks. If a worker is kept full, fewer cost it half as much again a task.
 _CHUNK_TASKS = 256
 #: Starting a child costs about so much; less work than that is left to those there are.
 _START_WORTH_SECONDS = 0.02

@@ -29,6 +29,10 @@ class TaskContext(Struct, eq=False):
     deadline: float | None
     _tell: Callable[[Lease, float, str], None]
 
+    def __repr__(self) -> str:
+        """Without the arguments, which may be secret: what a task prints is kept with it."""
+        return f"<task {self.id}, attempt {self.attempt}>"
+
     @property
     def id(self) -> str:
         """The task's id."""

@@ -1,7 +1,8 @@
-"""Tasks of one call, of which those in sequence that differ in nothing but their ids are one run.
+"""Tasks of one call: those in sequence that differ in nothing but their ids may be one run.
 
-Most tasks of a batch are alike. As a run, what they share is checked, sent and read once, and kept
-once by the scheduler: docs/performance.md says what that is worth.
+Most tasks of a batch are alike. As a run, what they share is checked, sent and read once, and in
+the scheduler's memory once: docs/performance.md says what that is worth. Who knows nothing of them,
+or has changed some (a batch that is traced), sends a run for each.
 """
 
 from collections.abc import Iterator, Sequence

@@ -24,7 +24,7 @@ from task_queue.core.transitions import next_status
 #: So many queues are remembered though nothing waits in them, beside as many as hold a task.
 _MOST_LINES = 1_000
 #: So many pages of a line that is paged out are in memory before another one comes in.
-_PAGES_AHEAD = 3
+_PAGES_AHEAD = 7
 #: What a task takes of memory beside its arguments; see benchmarks/bench_memory.py.
 _TASK_BYTES = 900
 

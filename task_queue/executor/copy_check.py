@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 #: Of <linux/mman.h>; Python 3.11 has no name for it.
 _MADV_WIPEONFORK = 18
+_NO_ADVICE = 1_000
 _MARK = 1
 
 
@@ -24,10 +25,17 @@ def copy_check() -> Callable[[], bool]:
 
 
 def _page_that_no_copy_has() -> mmap.mmap | None:
-    try:
-        page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        page.madvise(_MADV_WIPEONFORK)
-    except OSError:  # another system, an old kernel, some sandboxes
+    page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    # Some emulators take any advice and follow none.
+    if not _takes(page, _MADV_WIPEONFORK) or _takes(page, _NO_ADVICE):
         return None
     page[0] = _MARK
     return page
+
+
+def _takes(page: mmap.mmap, advice: int) -> bool:
+    try:
+        page.madvise(advice)
+    except OSError:  # another system, an old kernel, some sandboxes
+        return False
+    return True

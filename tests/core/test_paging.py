@@ -143,6 +143,18 @@ def test_memory_holds_the_start_of_a_line_and_the_tasks_run_in_order(
     assert _in_memory(machine) == 0
 
 
+def test_a_page_comes_in_when_few_are_left_and_not_when_there_is_room(
+    make_machine: Callable[[Rules], DrivenMachine],
+) -> None:
+    machine = make_machine(Rules(window=20_000))
+    machine.submit_all(*({} for _ in range(21_000)))
+    machine.register(slots=20_000)
+    assert len(machine.leases(want=12_999)) == 12_999
+    assert _in_memory(machine) == 20_000
+    assert len(machine.leases(want=13_000)) == 1  # in all; 7,000 are left that wait
+    assert _in_memory(machine) == 21_000
+
+
 @pytest.mark.parametrize("want", [1, 3, 50])
 def test_a_batch_and_several_queues_run_in_the_order_of_acceptance(
     machine: DrivenMachine, want: int

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from task_queue.core.effects import Accepted, Grant, Refused
 from task_queue.core.events import WorkerPulled
 from task_queue.core.settings import Rules
+from task_queue.core.spec_runs import SpecRun, SpecRuns
 from task_queue.core.status import Status
 from task_queue.core.task import TaskSpec
 from task_queue.errors import ConfigError
@@ -222,6 +224,26 @@ async def test_a_submit_whose_answer_was_lost_is_repeated_as_such(room: Room) ->
     assert heard.repeated == [True]
     assert isinstance(await room.stream.submit([task_spec()]), Accepted)
     assert heard.repeated == [True, False]
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+async def test_tasks_that_are_alike_arrive_each_with_its_id(room: Room, is_repeated: bool) -> None:
+    scheduler = await room.hall.started()
+    first, other = task_spec(priority=9, tags=("a",)), task_spec(name="test.other")
+    ids = [first.id, *(task_spec().id for _ in range(3)), other.id]
+    runs = SpecRuns([SpecRun(first, ids[1:4]), SpecRun(other, [])])
+    room.listen(Deaf(room, scheduler) if is_repeated else scheduler)
+    submit = background(room.stream.submit(runs))
+    if is_repeated:
+        await until(lambda: room.finds > 1)
+        room.listen(await room.hall.started())
+    answer = await asyncio.wait_for(submit, 30)
+    assert answer == Accepted(ids, duplicates=list(range(5)) if is_repeated else [])
+    store = room.hall.open_store()
+    stored = [task for task_id in ids if (task := store.get(task_id)) is not None]
+    assert [task.spec for task in stored] == list(runs)
+    assert list(runs)[:4] == [replace(first, id=task_id) for task_id in ids[:4]]
+    assert [task.seq - stored[0].seq for task in stored] == list(range(5))
 
 
 async def test_a_submit_that_was_never_sent_is_not_called_a_repetition(room: Room) -> None:

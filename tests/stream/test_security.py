@@ -10,6 +10,7 @@ import trustme
 from task_queue.core.effects import Accepted
 from task_queue.errors import ConfigError
 from task_queue.stream.endpoint import Endpoint
+from task_queue.stream.handshake import MAGIC
 from task_queue.stream.limits import StreamLimits
 from task_queue.stream.outcome import StreamLost
 from task_queue.stream.scheduler_listener import SchedulerListener
@@ -114,7 +115,7 @@ async def test_calls_travel_encrypted(hall: StreamHall, certificates: dict[str, 
     assert bytes(await client.call(ECHO, b"small")) == b"small"
     plain = await hall.raw()
     plain.writer.write(b"not a hello of TLS" * 10)
-    assert b"TQS1" not in await plain.until_cut()
+    assert MAGIC not in await plain.until_cut()
 
 
 @pytest.mark.anyio

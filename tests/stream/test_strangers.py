@@ -6,6 +6,7 @@ import pytest
 
 from task_queue.stream.endpoint import Endpoint
 from task_queue.stream.handshake import (
+    MAGIC,
     MAX_HANDSHAKE_BYTES,
     ClientHandshake,
     HandshakeFailed,
@@ -132,7 +133,7 @@ async def test_an_impostor_gets_no_calls(hall: StreamHall) -> None:
     assert heard == b""
 
 
-@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n", b"TQS0" + bytes(32), b"TQS1"])
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n", b"TQS0" + bytes(32), MAGIC])
 async def test_a_client_does_not_talk_to_another_protocol(hall: StreamHall, said: bytes) -> None:
     async def pretend(raw: Raw) -> None:
         raw.write(said)

@@ -104,3 +104,15 @@ def test_a_running_task_can_be_cancelled(visible: InMemoryQueue) -> None:
     handle = visible.submit(ends_itself)
     assert visible.run_all() == 1
     assert handle.status() == "CANCELLED"
+
+
+@task(name="testing.shows_itself")
+def shows_itself(_secret: str) -> str:
+    """Look at the task as a print would."""
+    return repr(current_task())
+
+
+def test_what_a_task_prints_of_itself_has_no_arguments(queue: InMemoryQueue) -> None:
+    handle = queue.submit(shows_itself, "hunter2")
+    queue.run_all()
+    assert handle.result() == f"<task {handle.task_id}, attempt 1>"
