@@ -8,8 +8,6 @@ import math
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from msgspec import Struct
-
 from task_queue.core.task import Lease
 from task_queue.errors import TaskQueueError
 from task_queue.tracing.traceparent import read_traceparent
@@ -21,16 +19,21 @@ class NoCurrentTask(TaskQueueError):
     """`current_task()` was called where no task runs."""
 
 
-class TaskContext(Struct, eq=False):
+class TaskContext:
     """The running attempt of a task."""
 
-    _lease: Lease
-    #: When the attempt is killed, on the clock of `time.monotonic()`; None: no timeout.
-    deadline: float | None
-    _tell: Callable[[Lease, float, str], None]
+    # No record: those show all they have, and what a task prints of this is kept with it.
+    __slots__ = ("_lease", "_tell", "deadline")
+
+    def __init__(
+        self, lease: Lease, deadline: float | None, tell: Callable[[Lease, float, str], None]
+    ) -> None:
+        self._lease = lease
+        self._tell = tell
+        #: When the attempt is killed, on the clock of `time.monotonic()`; None: no timeout.
+        self.deadline = deadline
 
     def __repr__(self) -> str:
-        """Without the arguments, which may be secret: what a task prints is kept with it."""
         return f"<task {self.id}, attempt {self.attempt}>"
 
     @property

@@ -39,7 +39,7 @@ encode = msgspec.msgpack.Encoder().encode
 decode_submitted: Any = msgspec.msgpack.Decoder(Accepted | Refused).decode
 decode_end: Any = msgspec.msgpack.Decoder(Ended | None).decode
 decode_grant = msgspec.msgpack.Decoder(Grant).decode
-_decode_runs = msgspec.msgpack.Decoder(list[SpecRun]).decode
+decode_runs = msgspec.msgpack.Decoder(list[SpecRun]).decode
 _decode_pull = msgspec.msgpack.Decoder(WorkerPulled).decode
 _decode_wait = msgspec.msgpack.Decoder(WaitOver).decode
 _decode_end_of = msgspec.msgpack.Decoder(EndOf).decode
@@ -49,10 +49,10 @@ def scheduler_handlers(scheduler: SchedulerApi) -> Mapping[int, Handler]:
     """What a StreamServer needs to serve `scheduler`."""
 
     async def submit(payload: memoryview) -> bytes:
-        return encode(await scheduler.submit(SpecRuns(_decode_runs(payload))))
+        return encode(await scheduler.submit(SpecRuns(decode_runs(payload))))
 
     async def submit_again(payload: memoryview) -> bytes:
-        return encode(await scheduler.submit(SpecRuns(_decode_runs(payload)), repeated=True))
+        return encode(await scheduler.submit(SpecRuns(decode_runs(payload)), repeated=True))
 
     async def pull(payload: memoryview) -> bytes:
         return encode(await scheduler.pull(_decode_pull(payload)))

@@ -1,11 +1,15 @@
 """Submitting many tasks at once, and waiting for many."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from task_queue.core.effects import Accepted, Refused
 from task_queue.core.settings import Rules
+from task_queue.core.spec_runs import SpecRun, runs_of
+from task_queue.core.task import TaskSpec
 from task_queue.ids import new_task_id
 from task_queue.testing import FakeClock
 from tests.serve_app.api_world import TASKS, Between, World, problem
@@ -38,6 +42,23 @@ class TestBatch:
         assert second == third == fourth != other
         assert second.arguments == first.arguments != other.arguments
         assert (second.priority, second.tags, second.max_retries) == (7, ("a",), 2)
+
+    async def test_equal_tasks_are_sent_as_one_and_a_list_of_ids(
+        self, make_world: MakeWorld
+    ) -> None:
+        sent: list[SpecRun] = []
+
+        class Listens(Between):
+            async def submit(self, specs: Sequence[TaskSpec]) -> Accepted | Refused:
+                sent.extend(runs_of(specs))
+                answer: Accepted | Refused = await self.real.submit(specs)
+                return answer
+
+        world = await make_world(scheduler=Listens)
+        tasks = [GOOD, GOOD, GOOD, {**GOOD, "priority": 7}, GOOD, GOOD]
+        answer = await world.http.post(BATCH, json={"tasks": tasks})
+        ids = answer.json()["task_ids"]
+        assert [[run.spec.id, *run.more_ids] for run in sent] == [ids[:3], ids[3:4], ids[4:]]
 
     async def test_each_of_equal_faults_has_its_place(self, world: World) -> None:
         bad = {**GOOD, "queue": "gpu"}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from actors import call_codec
 from task_queue.core.effects import Grant
 from task_queue.core.events import Event, WorkerPulled
+from task_queue.core.spec_runs import SpecRuns, runs_of
 from task_queue.core.status import Outcome
 from task_queue.core.task import Lease, Report, TaskError, TaskSpec
 from task_queue.executor.frames import RunLeases, encode_frame, to_child_reader
@@ -21,6 +22,7 @@ _MOST = 200
 _DECODERS: dict[str, Any] = {
     "submitted": scheduler_calls.decode_submitted,
     "grant": scheduler_calls.decode_grant,
+    "runs": scheduler_calls.decode_runs,
     "event": call_codec.decode_event,
     "answer": call_codec.decode_answer,
     "letters": call_codec.decode_letters,
@@ -74,5 +76,5 @@ def test_reports_travel_exactly(reports: list[Report]) -> None:
 
 @given(st.lists(_SPECS, max_size=3))
 def test_specs_travel_exactly(specs: list[TaskSpec]) -> None:
-    blob = scheduler_calls.encode(specs)
-    assert msgspec.msgpack.decode(blob, type=list[TaskSpec]) == specs
+    blob = scheduler_calls.encode(runs_of(specs))
+    assert list(SpecRuns(scheduler_calls.decode_runs(blob))) == specs

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from rich.pretty import pretty_repr
 
 from task_queue import current_task, errors, task
 from task_queue.context import NoCurrentTask
@@ -107,12 +108,12 @@ def test_a_running_task_can_be_cancelled(visible: InMemoryQueue) -> None:
 
 
 @task(name="testing.shows_itself")
-def shows_itself(_secret: str) -> str:
-    """Look at the task as a print would."""
-    return repr(current_task())
+def shows_itself(_secret: str) -> list[str]:
+    """Look at the task as a print would, and as rich's."""
+    return [repr(current_task()), pretty_repr(current_task())]
 
 
 def test_what_a_task_prints_of_itself_has_no_arguments(queue: InMemoryQueue) -> None:
     handle = queue.submit(shows_itself, "hunter2")
     queue.run_all()
-    assert handle.result() == f"<task {handle.task_id}, attempt 1>"
+    assert handle.result() == [f"<task {handle.task_id}, attempt 1>"] * 2
