@@ -72,6 +72,17 @@ def test_only_a_port_that_wants_the_token_listens_beyond_loopback(cluster: OwnCl
     assert open_to_all == ["ray::ServeReplica:task-queue:HttpApi"]
 
 
+def test_haproxy_tells_of_failures_only(cluster: OwnCluster) -> None:
+    """A line for each request, to a log and to a process of Serve, would cost a fifth of them."""
+    [haproxy] = cluster.processes("haproxy -db")
+    arguments = haproxy.cmdline()
+    lines = Path(arguments[arguments.index("-f") + 1]).read_text().splitlines()
+    formats = [number for number, line in enumerate(lines) if line.strip() == "option httplog"]
+    assert formats  # else Serve's template has changed, and start_haproxy.sh changes nothing
+    assert all(lines[number + 1].strip() == "option dontlog-normal" for number in formats)
+    assert not any("format rfc5424" in line for line in lines)
+
+
 def test_up_again_replaces_nothing(cluster: OwnCluster) -> None:
     before = _pids(cluster)
     cluster.up()
