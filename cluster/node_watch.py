@@ -12,7 +12,7 @@ from typing import Protocol
 from monitoring.logs import get_logger
 from task_queue.clock import Clock
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 
 
 class Nodes(Protocol):
@@ -42,7 +42,7 @@ class NodeWatch:
         self._log = get_logger("supervisor")
 
     async def run_for_ever(self) -> None:
-        """Look twice a second."""
+        """Look once a second."""
         while True:
             try:
                 await self.run_once()
