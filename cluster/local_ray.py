@@ -28,8 +28,15 @@ ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _ROOT = Path(__file__).resolve().parent.parent
 _START_TIMEOUT_SECONDS = 90
 _END_TIMEOUT_SECONDS = 3
-#: Of Ray; an operator who wants the HTTP metrics of Serve's own panels sets it to 1.
-_SERVE_METRICS = "RAY_SERVE_HAPROXY_METRICS_ENABLED"
+#: Of Ray, unless the operator has set them.
+_UNLESS_SET = {
+    # HAProxy tells a Python process of each request otherwise, which costs an eighth of the single
+    # submits, for Ray's own Serve panels; ours read /metrics.
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # How long each of Ray's handlers takes, for those who look for faults in Ray itself: a twelfth
+    # of what our processes cost at idle.
+    "RAY_event_stats": "0",
+}
 
 
 class RayDidNotStart(TaskQueueError):
@@ -58,6 +65,7 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         **({"RAY_BACKEND_LOG_JSON": "1"} if settings.logging.format == "json" else {}),
         "RAY_worker_niceness": "0",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        **{name: os.environ.get(name, value) for name, value in _UNLESS_SET.items()},
         **ON_LOOPBACK,
         **auth_environment(settings, folder),
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -67,9 +75,6 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         # Every 0.1 s otherwise, whether there is anything to do or to tell or not.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
         "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",
-        # HAProxy tells a Python process of each request otherwise, which costs an eighth of the
-        # single submits, for Ray's own Serve panels; ours read /metrics.
-        _SERVE_METRICS: os.environ.get(_SERVE_METRICS, "0"),
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_ROOT / "cluster" / "start_haproxy.sh"),
         "TQ_HAPROXY": get_haproxy_binary(),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
