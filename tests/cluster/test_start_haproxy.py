@@ -15,8 +15,9 @@ frontend stats
 frontend prometheus
     bind :9101
 frontend http_frontend
-    bind 10.1.2.3:8000
+    bind *:8000
 """
+_PORTS = {"RAY_SERVE_HAPROXY_METRICS_PORT": "9101", "RAY_SERVE_HAPROXY_STATS_PORT": "8404"}
 
 
 def _started(folder: Path, **environment: str) -> str:
@@ -25,16 +26,19 @@ def _started(folder: Path, **environment: str) -> str:
     config.write_text(_WRITTEN)
     inherited = {k: v for k, v in os.environ.items() if k != "RAY_SERVE_HAPROXY_LOG_TARGET"}
     done = subprocess.run(
-        [_SCRIPT, "-db", "-f", config], env={**inherited, "TQ_HAPROXY": "echo", **environment},
+        [_SCRIPT, "-db", "-f", config],
+        env={**inherited, **_PORTS, "TQ_HAPROXY": "echo", **environment},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == f"-db -f {config}\n"
     return config.read_text()
 
 
-def test_pages_without_a_password_are_on_loopback_and_the_api_where_it_was(tmp_path: Path) -> None:
+def test_pages_without_a_password_are_on_loopback_and_the_api_where_it_is_to_be(
+    tmp_path: Path,
+) -> None:
     binds = [line.strip() for line in _started(tmp_path).splitlines() if "bind" in line]
-    assert binds == ["bind 127.0.0.1:8404", "bind 127.0.0.1:9101", "bind 10.1.2.3:8000"]
+    assert binds == ["bind 127.0.0.1:8404", "bind 127.0.0.1:9101", "bind *:8000"]
 
 
 def test_requests_that_went_well_are_not_logged(tmp_path: Path) -> None:
