@@ -20,7 +20,7 @@ from actors.call_codec import (
     decode_reading,
     encode,
 )
-from actors.options import SCHEDULER_NAME, SUPERVISOR_NAME
+from actors.options import SCHEDULER_NAME
 from task_queue.core.effects import Accepted, Answer, Counted, Grant, Moved, Refused
 from task_queue.core.events import Event, WorkerPulled
 from task_queue.core.task import TaskSpec
@@ -220,6 +220,17 @@ class WorkerHandle:
         except ValueError:
             return None
 
+    @classmethod
+    async def find_all(cls, prefix: str, namespace: str) -> dict[str, "WorkerHandle"]:
+        """The actors whose names begin so, by the rest of the name."""
+        listed = await asyncio.to_thread(ray.util.list_named_actors, all_namespaces=True)
+        names = [named["name"] for named in listed if named["namespace"] == namespace]
+        found = {}
+        for name in names:
+            if name.startswith(prefix) and (worker := await cls.find(name, namespace)) is not None:
+                found[name.removeprefix(prefix)] = worker
+        return found
+
     async def start(self) -> None:
         """Waits until Ray has placed the worker and it has imported its tasks.
 
@@ -262,29 +273,6 @@ class WorkerHandle:
 
 class WorkerEnded(Exception):
     """A worker actor is gone; the message says why."""
-
-
-class SupervisorHandle:
-    """The supervisor actor."""
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    @classmethod
-    async def find(cls, namespace: str) -> "SupervisorHandle | None":
-        """The living supervisor, if there is one."""
-        try:
-            return cls(await asyncio.to_thread(ray.get_actor, SUPERVISOR_NAME, namespace))
-        except ValueError:
-            return None
-
-    async def start(self) -> None:
-        """Returns when it looks after the pools."""
-        await self._actor.start.remote()
-
-    async def stop(self, grace_seconds: float) -> int:
-        """End all workers, giving running tasks `grace_seconds`. Returns how many there were."""
-        return int(await self._actor.stop.remote(grace_seconds))
 
 
 def create_actor(made: Any, *args: Any) -> Any:

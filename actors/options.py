@@ -24,12 +24,15 @@ def worker_actor_name(worker_id: str) -> str:
 
 def scheduler_actor(cls: type, namespace: str, on_head: bool) -> Any:
     """Options of the scheduler; `on_head`: its store is a file on the head's disk."""
-    return _detached(cls, SCHEDULER_NAME, namespace, _ON_HEAD if on_head else {})
+    return _detached(cls, SCHEDULER_NAME, namespace, _ON_HEAD if on_head else {}, _MANY_CALLS)
 
 
 def supervisor_actor(cls: type, namespace: str) -> Any:
-    """Options of the supervisor of the worker pools. On the head: no other machine waits for it."""
-    return _detached(cls, SUPERVISOR_NAME, namespace, _ON_HEAD)
+    """Options of the supervisor of the worker pools. On the head: no other machine waits for it.
+
+    One call at a time, so that it has the main thread.
+    """
+    return _detached(cls, SUPERVISOR_NAME, namespace, _ON_HEAD, calls=1)
 
 
 def worker_actor(cls: type, worker_id: str, pool: PoolSettings, namespace: str) -> Any:
@@ -49,7 +52,7 @@ def worker_actor(cls: type, worker_id: str, pool: PoolSettings, namespace: str) 
     )
 
 
-def _detached(cls: type, name: str, namespace: str, resources: dict[str, float]) -> Any:
+def _detached(cls: type, name: str, namespace: str, resources: dict[str, float], calls: int) -> Any:
     return ray.remote(cls).options(
         name=name,
         namespace=namespace,
@@ -58,7 +61,7 @@ def _detached(cls: type, name: str, namespace: str, resources: dict[str, float])
         max_restarts=-1,
         # Handles repeat a call themselves, and say so, because a repeated submit must be known.
         max_task_retries=0,
-        max_concurrency=_MANY_CALLS,
+        max_concurrency=calls,
         num_cpus=0,
         resources=resources,
         enable_task_events=False,

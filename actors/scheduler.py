@@ -39,7 +39,12 @@ from task_queue.next_firing import next_firing
 from task_queue.pruner import Pruner
 from task_queue.replica_book import ReplicaReport
 from task_queue.scheduler import Scheduler
-from task_queue.scheduler_api import SchedulerReading, SchedulerUnavailable, WorkerTold
+from task_queue.scheduler_api import (
+    NodeReading,
+    SchedulerReading,
+    SchedulerUnavailable,
+    WorkerTold,
+)
 from task_queue.scheduler_parts import SchedulerParts
 from task_queue.settings import Settings, settings_from_json
 from task_queue.store import open_store
@@ -167,18 +172,21 @@ class SchedulerLife:
             await asyncio.to_thread(self._spans.close)
 
     async def read(self, told: ReplicaReport | None) -> SchedulerReading:
-        """The scheduler and the machines, now."""
+        """The scheduler now; the machines too if a replica asks, because only it shows them."""
         reading = await self.scheduler.read(told)
-        now = self._clock.monotonic()
-        if now - self._own_node_at >= _NODE_SECONDS:
-            self._own_node_at = now
-            self._nodes.take(read_node(), now)
-        reading.nodes = self._nodes.nodes(now)
+        if told is not None:
+            reading.nodes = self._read_nodes(self._clock.monotonic())
         reading.spans.add(self._span_book.sums)
         if self._spans is not None:
             reading.spans.add(self._spans.counts)
         reading.chore_failures = dict(self._chores.failures)
         return reading
+
+    def _read_nodes(self, now: float) -> list[NodeReading]:
+        if now - self._own_node_at >= _NODE_SECONDS:
+            self._own_node_at = now
+            self._nodes.take(read_node(), now)
+        return self._nodes.nodes(now)
 
     def take(self, told: WorkerTold) -> None:
         """Note how a worker and its machine do; this machine is read here."""

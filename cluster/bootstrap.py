@@ -11,7 +11,7 @@ import ray
 from msgspec import Struct
 from ray import serve
 
-from actors.handles import SchedulerHandle, SupervisorHandle
+from actors.handles import SchedulerHandle
 from actors.options import SCHEDULER_NAME, SUPERVISOR_NAME
 from cluster import ray_connection
 from cluster.api_url import api_url
@@ -24,9 +24,11 @@ from cluster.applied import (
     write_applied,
 )
 from cluster.describe_pools import describe_pools
+from cluster.end_workers import end_workers
 from cluster.generation import generation_of
 from cluster.health import wait_for_api
 from cluster.ray_connection import Say
+from cluster.ray_workers import RayWorkers
 from cluster.rollout import ClusterUnhealthy, Plan, end_for_good, missing_workers, roll_out
 from serve_app.app import APP_NAME, build_app, serve_logging
 from task_queue.errors import ConfigError
@@ -83,7 +85,7 @@ def down(settings: Settings, say: Say) -> bool:
     found = False
     if ray_connection.find(settings):
         grace = max(pool.drain_seconds for pool in settings.pools.values())
-        found = asyncio.run(_stop_actors(settings.ray.namespace, grace, say))
+        found = asyncio.run(_stop_actors(settings, grace, say))
         forget_applied(settings)
         _silence_serve()
         if APP_NAME in serve.status().applications:
@@ -109,16 +111,18 @@ def _check_store(settings: Settings) -> None:
         )
 
 
-async def _stop_actors(namespace: str, grace_seconds: float, say: Say) -> bool:
-    supervisor = await SupervisorHandle.find(namespace)
-    if supervisor is not None:
-        say(f"drained {await supervisor.stop(grace_seconds)} worker(s)")
-        await end_for_good(SUPERVISOR_NAME, namespace)
+async def _stop_actors(settings: Settings, grace_seconds: float, say: Say) -> bool:
+    namespace = settings.ray.namespace
+    found = await end_for_good(SUPERVISOR_NAME, namespace)
+    scheduler = SchedulerHandle(namespace, patience_seconds=2.0)
+    workers = await end_workers(RayWorkers(settings), scheduler, grace_seconds, say)
+    if workers:
+        say(f"drained {workers} worker(s)")
     try:
-        await SchedulerHandle(namespace, patience_seconds=2.0).stop()
+        await scheduler.stop()
     except SchedulerUnavailable as error:
         say(f"the scheduler did not answer: {error}")
-    return await end_for_good(SCHEDULER_NAME, namespace) or supervisor is not None
+    return await end_for_good(SCHEDULER_NAME, namespace) or found or workers > 0
 
 
 # ---- the HTTP API ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections import Counter
 
 from msgspec import Struct
 
-from actors.handles import SchedulerHandle, SupervisorHandle, create_actor, end_actor
+from actors.handles import SchedulerHandle, create_actor, end_actor
 from actors.options import SCHEDULER_NAME, SUPERVISOR_NAME, scheduler_actor, supervisor_actor
 from actors.scheduler import SchedulerActor
 from cluster.generation import generation_in
@@ -62,7 +62,7 @@ async def roll_out(plan: Plan, say: Say) -> None:
     replaced = _outdated(await scheduler.read(), plan.generation)
     if not replaced:
         await scheduler.declare(plan.pools, plan.task_types)
-    await _start_supervisor(plan)
+    _start_supervisor(plan)
     if replaced:
         say(f"replacing {len(replaced)} worker(s): {', '.join(replaced)} ...")
         await _wait_for_workers(plan, scheduler)
@@ -104,10 +104,10 @@ async def _start_scheduler(settings: Settings) -> SchedulerHandle:
     return scheduler
 
 
-async def _start_supervisor(plan: Plan) -> None:
+def _start_supervisor(plan: Plan) -> None:
     made = supervisor_actor(SupervisorActor, plan.settings.ray.namespace)
     blob = settings_to_json(plan.settings)
-    await SupervisorHandle(create_actor(made, blob, plan.generation)).start()
+    create_actor(made, blob, plan.generation)
 
 
 def _outdated(reading: SchedulerReading, generation: str) -> list[str]:

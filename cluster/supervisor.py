@@ -99,13 +99,6 @@ class Supervisor:
         self._end_overdue()
         return decisions
 
-    async def stop(self, grace_seconds: float) -> int:
-        """End every worker. Returns how many there were."""
-        workers = list(self._workers.values())
-        self._workers.clear()
-        await asyncio.gather(*(self._ends.end(worker, grace_seconds) for worker in workers))
-        return len(workers)
-
     def leave_node(self, node_id: str, gone_at: float) -> None:
         """Have the workers of a machine end in time: they give back at once what has not started.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.handles import WorkerEnded
 from cluster.node_watch import Nodes
-from cluster.supervised import Supervised
+from cluster.supervised import Supervised, WorkerProcess
 from monitoring.logs import get_logger
 from task_queue.core.events import WorkerLost, WorkerStatusWanted
 from task_queue.core.status import WorkerStatus
@@ -14,6 +14,17 @@ from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
 
 _KILL_SECONDS = 10.0  #: for an answer beyond the grace time, before a worker is killed
 _AGAIN_SECONDS = 0.2
+
+
+async def ask_to_end(process: WorkerProcess, grace_seconds: float) -> None:
+    """Returns when it has given back what was not done after `grace_seconds`.
+
+    Raises:
+        WorkerEnded: it is gone.
+        TimeoutError: it does not answer.
+    """
+    async with asyncio.timeout(grace_seconds + _KILL_SECONDS):
+        await process.shut_down(grace_seconds)
 
 
 class WorkerEnds:
@@ -28,8 +39,7 @@ class WorkerEnds:
     async def end(self, worker: Supervised, grace_seconds: float) -> None:
         """Ask it to end, then make sure that it has."""
         try:
-            async with asyncio.timeout(grace_seconds + _KILL_SECONDS):
-                await worker.handle.shut_down(grace_seconds)
+            await ask_to_end(worker.handle, grace_seconds)
         except (WorkerEnded, TimeoutError) as error:
             self._log.warning("worker_killed", worker_id=worker.worker_id, reason=repr(error))
             self.kill(worker)

@@ -5,6 +5,7 @@ from typing import Any
 
 from actors.handles import WorkerEnded
 from actors.worker_actor import WorkerOrder
+from cluster.supervised import WorkerProcess
 from task_queue.core.effects import Done, Refused
 from task_queue.core.events import WorkerLost, WorkerStatusWanted
 from task_queue.core.status import WorkerStatus
@@ -23,6 +24,7 @@ class FakeProcess:
         self.node = "node-1"
         self.graces: list[float] = []  #: with which it was asked to end
         self.lingers = False  #: its tasks take as long as they may
+        self.kill_error: Exception | None = None
 
     async def start(self) -> None:
         return None
@@ -44,6 +46,8 @@ class FakeProcess:
         self.end("drained")
 
     def kill(self) -> None:
+        if self.kill_error is not None:
+            raise self.kill_error
         self.killed += 1
         self.end("killed")
 
@@ -69,6 +73,9 @@ class FakeMaker:
         process = self.names[order.worker_id] = FakeProcess(order)
         self.made.append(process)
         return process
+
+    async def all(self) -> dict[str, WorkerProcess]:
+        return dict(self.names)
 
     async def find(self, worker_id: str) -> FakeProcess | None:
         if self.find_error is not None:

@@ -256,17 +256,6 @@ def test_a_registered_worker_without_an_actor_is_reported_lost() -> None:
     run(test())
 
 
-def test_stop_returns_when_every_process_is_gone() -> None:
-    async def test() -> None:
-        world = World()
-        worker = await world.grown()
-        assert await world.supervisor.stop(1.0) == 1
-        assert worker.killed == 1
-        assert [lost.cause for lost in world.scheduler.lost] == ["drained"]
-
-    run(test())
-
-
 def test_a_drain_that_takes_too_long_is_ended() -> None:
     async def test() -> None:
         world = World("old")

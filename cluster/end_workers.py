@@ -1,0 +1,67 @@
+"""Ends all workers of a queue, for `down`. No supervisor may run any more: it would replace them.
+
+They are those that Ray knows by name: also one that no supervisor has seen registered, and all of
+them if the scheduler does not answer.
+"""
+
+import asyncio
+from typing import Protocol
+
+from actors.handles import WorkerEnded
+from cluster.ray_connection import Say
+from cluster.supervised import WorkerProcess
+from cluster.worker_ends import ask_to_end
+from task_queue.core.events import WorkerLost
+from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
+
+
+class WorkerFinder(Protocol):
+    """Who knows the workers; `cluster.ray_workers.RayWorkers` does."""
+
+    async def all(self) -> dict[str, WorkerProcess]:
+        """Those that live or are being started, by their ids."""
+
+
+async def end_workers(
+    finder: WorkerFinder, scheduler: SchedulerApi, grace_seconds: float, say: Say
+) -> int:
+    """Have each give back what is not done after `grace_seconds`. Returns how many there were."""
+    incarnations = await _incarnations(scheduler)
+    workers = await finder.all()
+
+    async def end(worker_id: str, process: WorkerProcess) -> None:
+        incarnation = None if incarnations is None else incarnations.get(worker_id)
+        if incarnations is not None and incarnation is None:
+            process.kill()  # it has nothing; Ray may not even have found a place for it
+            return
+        try:
+            await ask_to_end(process, grace_seconds)
+        except (WorkerEnded, TimeoutError) as error:
+            say(f"worker {worker_id} did not end by itself and was killed: {error!r}")
+            process.kill()
+            if incarnation is not None:
+                await _report(scheduler, WorkerLost(worker_id, incarnation, "killed by 'down'"))
+        else:
+            process.kill()  # a worker that ended by itself leaves its process behind
+
+    ends = (end(worker_id, process) for worker_id, process in workers.items())
+    for ended in await asyncio.gather(*ends, return_exceptions=True):
+        if ended is not None:
+            say(f"a worker could not be ended: {ended!r}")
+    return len(workers)
+
+
+async def _incarnations(scheduler: SchedulerApi) -> dict[str, str] | None:
+    """Those of the registered workers by their ids; None if the scheduler does not answer."""
+    try:
+        reading = await scheduler.read()
+    except SchedulerUnavailable:
+        return None
+    return {state.info.worker_id: state.info.incarnation for state in reading.workers}
+
+
+async def _report(scheduler: SchedulerApi, lost: WorkerLost) -> None:
+    try:
+        await scheduler.request(lost)
+    except SchedulerUnavailable:
+        return  # it learns of it from the leases, which nobody renews; `down` tells that it is away
