@@ -231,38 +231,25 @@ class WorkerHandle:
                 found[name.removeprefix(prefix)] = worker
         return found
 
-    async def start(self) -> None:
-        """Waits until Ray has placed the worker and it has imported its tasks.
+    async def run(self) -> str:
+        """Waits until Ray has placed the worker, has it work, and returns when it ended, and why.
 
         Raises:
             WorkerEnded: it died or could not import its modules.
         """
         try:
-            await self._actor.start.remote()
+            return str(await self._actor.run.remote())
         except RayError as error:
             raise WorkerEnded(_cause(error)) from error
 
-    async def node_id(self) -> str:
-        """Ray's id of the machine on which it runs.
+    async def watch(self) -> str:
+        """Of one that runs already: returns when it ended, and why.
 
         Raises:
             WorkerEnded: it died.
         """
         try:
-            return str(await self._actor.node_id.remote())
-        except RayError as error:
-            raise WorkerEnded(_cause(error)) from error
-
-    async def watch(self) -> str:
-        """Returns when the worker ended, and why."""
-        try:
-            return str(await self._actor.hold.remote())
-        except RayError as error:
-            return _cause(error)
-
-    async def shut_down(self, grace_seconds: float) -> None:
-        try:
-            await self._actor.shut_down.remote(grace_seconds)
+            return str(await self._actor.watch.remote())
         except RayError as error:
             raise WorkerEnded(_cause(error)) from error
 

@@ -36,14 +36,14 @@ def supervisor_actor(cls: type, namespace: str) -> Any:
 
 
 def worker_actor(cls: type, worker_id: str, pool: PoolSettings, namespace: str) -> Any:
-    """Options of one worker: what its pool asks Ray for."""
+    """Options of one worker: what its pool asks Ray for. One call at a time: see `WorkerActor`."""
     return ray.remote(cls).options(
         name=worker_actor_name(worker_id),
         namespace=namespace,
         lifetime="detached",
         max_restarts=0,
         max_task_retries=0,
-        max_concurrency=_MANY_CALLS,
+        max_concurrency=1,
         num_cpus=pool.num_cpus,
         num_gpus=pool.num_gpus,
         memory=pool.memory_bytes,

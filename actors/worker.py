@@ -7,6 +7,7 @@ this loop from answering.
 """
 
 import asyncio
+from math import inf
 from typing import Protocol
 
 from msgspec import Struct
@@ -33,6 +34,7 @@ _COMPANY_SECONDS = 0.005
 #: What ends within a moment of its arrival is told by the pull that asks for more: one call less
 #: before the end of a short task is known.
 _MOMENT_SECONDS = 0.001
+_SOONER_SECONDS = 0.5  #: by so much at least a second order to leave has to be
 _RETRY_SECONDS = (0.02, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -92,10 +94,11 @@ class Worker:
         self._news = False  #: there is something to report, or room
         self._woken = asyncio.Event()  #: there is something to do
         self._closing = False
+        self._leaves_at = inf  #: by the monotonic clock; what runs then is interrupted
+        self._leaving: set[asyncio.Task[None]] = set()
         self._start_error = ""
         self._lease_seconds = 0.0
         self._resumed_seq = 0  #: newest pull that was open when a scheduler was told what is held
-        self._over = asyncio.Event()
 
     def on_change(self) -> None:
         """The executors have something to report, or room."""
@@ -118,16 +121,6 @@ class Worker:
             for pull in self._open.values():
                 pull.answer.cancel()
             await self._executors.stop(0.0)
-            self._over.set()
-
-    async def shut_down(self, grace_seconds: float) -> None:
-        """Take nothing new, give running tasks `grace_seconds`, hand the rest back, deregister."""
-        self._closing = True
-        self._executors.release_unstarted()
-        await self._executors.stop(grace_seconds)
-        self._news = True
-        self._woken.set()
-        await self._over.wait()
 
     # ---- pulling ---------------------------------------------------------------------------
 
@@ -212,6 +205,8 @@ class Worker:
                 self._executors.decline(grant.leases)
             if grant.cancels:
                 self._executors.cancel(grant.cancels)
+            if grant.leave_within is not None:
+                self._leave_within(grant.leave_within)
             if grant.order == "resync":
                 await self._resume(grant.asked_by)
             elif grant.order:
@@ -269,6 +264,24 @@ class Worker:
                 self._info.worker_id, self._info.incarnation, holding, self._resumed_seq, asked_by
             )
         )
+
+    def _leave_within(self, seconds: float) -> None:
+        """Take nothing new, give back what has not started, and what still runs at that time."""
+        leaves_at = self._clock.monotonic() + seconds
+        if leaves_at > self._leaves_at - _SOONER_SECONDS:
+            return  # each grant says it again
+        self._leaves_at, self._closing = leaves_at, True
+        self._executors.release_unstarted()
+        leaving = asyncio.ensure_future(self._executors.stop(seconds))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._left)
+
+    def _left(self, leaving: "asyncio.Task[None]") -> None:
+        self._leaving.discard(leaving)
+        self._news = True
+        self._woken.set()
+        if not leaving.cancelled() and (error := leaving.exception()) is not None:
+            self._log.error("executors_do_not_stop", error=repr(error), exc_info=error)
 
     async def _leave(self, order: str) -> str:
         if order == "end":

@@ -10,7 +10,7 @@ from typing import Protocol
 from actors.handles import WorkerEnded
 from cluster.ray_connection import Say
 from cluster.supervised import WorkerProcess
-from cluster.worker_ends import ask_to_end
+from cluster.tell_to_leave import tell_to_leave
 from task_queue.core.events import WorkerLost
 from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
 
@@ -30,19 +30,14 @@ async def end_workers(
     workers = await finder.all()
 
     async def end(worker_id: str, process: WorkerProcess) -> None:
-        incarnation = None if incarnations is None else incarnations.get(worker_id)
-        if incarnations is not None and incarnation is None:
-            process.kill()  # it has nothing; Ray may not even have found a place for it
-            return
-        try:
-            await ask_to_end(process, grace_seconds)
-        except (WorkerEnded, TimeoutError) as error:
-            say(f"worker {worker_id} did not end by itself and was killed: {error!r}")
-            process.kill()
-            if incarnation is not None:
-                await _report(scheduler, WorkerLost(worker_id, incarnation, "killed by 'down'"))
-        else:
-            process.kill()  # a worker that ended by itself leaves its process behind
+        incarnation = incarnations.get(worker_id)
+        lost = ""
+        if incarnation is not None:  # else it has nothing, or nobody to give it back to
+            lost = await _leave(scheduler, worker_id, process, grace_seconds)
+        process.kill()  # a worker that ended by itself leaves its process behind
+        if lost and incarnation is not None:
+            say(f"worker {worker_id} was killed: {lost}")
+            await _report(scheduler, WorkerLost(worker_id, incarnation, lost))
 
     ends = (end(worker_id, process) for worker_id, process in workers.items())
     for ended in await asyncio.gather(*ends, return_exceptions=True):
@@ -51,13 +46,34 @@ async def end_workers(
     return len(workers)
 
 
-async def _incarnations(scheduler: SchedulerApi) -> dict[str, str] | None:
-    """Those of the registered workers by their ids; None if the scheduler does not answer."""
+async def _incarnations(scheduler: SchedulerApi) -> dict[str, str]:
+    """Those of the registered workers by their ids; none if the scheduler does not answer."""
     try:
         reading = await scheduler.read()
     except SchedulerUnavailable:
-        return None
+        return {}
     return {state.info.worker_id: state.info.incarnation for state in reading.workers}
+
+
+async def _leave(
+    scheduler: SchedulerApi, worker_id: str, process: WorkerProcess, grace_seconds: float
+) -> str:
+    """Returns what went wrong, or ""."""
+    ended = asyncio.ensure_future(process.watch())
+    try:
+        why = await tell_to_leave(scheduler, worker_id, ended, grace_seconds)
+        return why or _death(ended)
+    finally:
+        ended.cancel()
+
+
+def _death(ended: "asyncio.Future[str]") -> str:
+    error = ended.exception()
+    if isinstance(error, WorkerEnded):
+        return str(error)
+    if error is not None:
+        raise error
+    return ""
 
 
 async def _report(scheduler: SchedulerApi, lost: WorkerLost) -> None:

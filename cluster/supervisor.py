@@ -7,6 +7,7 @@ Nothing that goes wrong in one look may end it, because nobody looks after the s
 
 import asyncio
 import math
+from collections.abc import Coroutine
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -134,7 +135,7 @@ class Supervisor:
             worker = self._workers.get(info.worker_id)
             if worker is None or worker.incarnation != info.incarnation:
                 continue
-            worker.registered = True
+            worker.registered, worker.node_id = True, info.node_id
             worker.idle_since = None if state.holds else (worker.idle_since or now)
             if info.status is WorkerStatus.DRAINING and worker.ends_by is None:
                 worker.ends_by = now + self._drain_seconds(worker)
@@ -148,8 +149,9 @@ class Supervisor:
                 WorkerLost(info.worker_id, info.incarnation, "its actor does not exist")
             )
         else:
-            self._supervise(Supervised(info.worker_id, info.incarnation, info.pool, handle,
-                                       self._clock.monotonic(), registered=True))  # fmt: skip
+            worker = Supervised(info.worker_id, info.incarnation, info.pool, handle,
+                                self._clock.monotonic(), registered=True)  # fmt: skip
+            self._supervise(worker, handle.watch())
 
     def _drop_lost(self, reading: SchedulerReading) -> None:
         """End workers whose lease ran out: they may hang for ever, and others are needed now.
@@ -204,7 +206,7 @@ class Supervisor:
             self._health_of(pool).failed(self._clock.monotonic())
             return
         now = self._clock.monotonic()
-        self._supervise(Supervised(worker_id, incarnation, pool, handle, now))
+        self._supervise(Supervised(worker_id, incarnation, pool, handle, now), handle.run())
 
     async def _free_id(self, pool: str, taken: set[str]) -> str:
         """An id that neither the scheduler nor Ray connects with a worker."""
@@ -220,16 +222,16 @@ class Supervisor:
             stray.kill()
         raise AssertionError("count() ended")
 
-    def _supervise(self, worker: Supervised) -> None:
+    def _supervise(self, worker: Supervised, life: Coroutine[Any, Any, str]) -> None:
         self._workers[worker.worker_id] = worker
-        worker.watch = asyncio.get_running_loop().create_task(self._watch(worker))
+        worker.watch = asyncio.get_running_loop().create_task(self._watch(worker, life))
 
     # ---- ends ------------------------------------------------------------------------------
 
-    async def _watch(self, worker: Supervised) -> None:
+    async def _watch(self, worker: Supervised, life: Coroutine[Any, Any, str]) -> None:
         """From the start of a worker to its end. Its id is free again only after its process."""
         try:
-            cause = await self._life_of(worker)
+            cause = await self._end_of(life, worker)
             self._ends.kill(worker)  # a worker that ended by itself leaves its process behind
             self._note_end(worker, cause)
             await self._ends.report(worker, cause)
@@ -240,13 +242,10 @@ class Supervisor:
                 del self._workers[worker.worker_id]
             self._worker_ended.set()
 
-    async def _life_of(self, worker: Supervised) -> str:
+    async def _end_of(self, life: Coroutine[Any, Any, str], worker: Supervised) -> str:
         """Returns when it is over, and why."""
         try:
-            if not worker.registered:
-                await worker.handle.start()
-            worker.node_id = await worker.handle.node_id()
-            return await worker.handle.watch()
+            return await life
         except WorkerEnded as error:
             return str(error)
         except Exception as error:  # noqa: BLE001  then it cannot be kept

@@ -80,12 +80,13 @@ class Dispatch:
         if worker.drained and worker.confirmed:
             order = "end"
         over = worker.parked_until is not None and worker.parked_until <= now
-        if leases or order or worker.cancels or over:
-            info = worker.info
+        if leases or order or worker.cancels or worker.to_be_told_to_leave or over:
+            info, by = worker.info, worker.leave_by
             fx.grants.append(
                 Grant(info.worker_id, info.incarnation, worker.pull_seq, leases, worker.cancels,
                       order,  # type: ignore[arg-type]  # the three words above are of its type
-                      self._loaded_at if order == "resync" else None)
+                      self._loaded_at if order == "resync" else None,
+                      None if by is None else max(0.0, by - now))
             )  # fmt: skip
             worker.parked_until = None
-            worker.cancels = []
+            worker.cancels, worker.leave_told = [], by

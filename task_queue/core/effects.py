@@ -175,6 +175,8 @@ class Grant(Struct, gc=False):
     order: Literal["", "resync", "end", "gone"] = ""
     #: Of a "resync": when who asks was loaded, for the answer.
     asked_by: float | None = None
+    #: End within so long: start nothing more, and hand back what runs then. None: stay.
+    leave_within: float | None = None
 
 
 class Effects(Struct):

@@ -103,6 +103,9 @@ class WorkerStatusWanted(Struct, tag=True):
 
     worker_id: str
     status: WorkerStatus
+    #: Of a drain: what still runs after so long is interrupted. None: it is not. Of several drains
+    #: the one that ends first counts.
+    within_seconds: float | None = None
 
 
 class ScheduleSaved(Struct, tag=True):

@@ -148,8 +148,12 @@ class WorkerBook:
             return Refused("unknown_worker", f"no living worker is called '{event.worker_id}'")
         if worker.info.status is WorkerStatus.DRAINING is not event.status:
             return Refused("conflict", f"worker '{event.worker_id}' is draining and will end")
-        worker.info.status = event.status
-        fx.changes.workers[event.worker_id] = worker.info
+        if worker.info.status is not event.status:
+            worker.info.status = event.status
+            fx.changes.workers[event.worker_id] = worker.info
+        if event.status is WorkerStatus.DRAINING and event.within_seconds is not None:
+            by = now + event.within_seconds
+            worker.leave_by = by if worker.leave_by is None else min(by, worker.leave_by)
         return Done()
 
     def excuse(self, event: ev.Unheard, now: float, fx: Effects) -> Answer:

@@ -17,7 +17,7 @@ class FakeExecutors:
         self.running: dict[str, Lease] = {}
         self.start_moments: dict[str, float] = {}
         self.cancelled: list[tuple[str, int]] = []
-        self.stopped_with: float | None = None
+        self.graces: list[float] = []  #: with which they were stopped
         self.unstarted: list[str] = []  #: of those in `running`: given back when it is to end
         self.may_stop = asyncio.Event()  #: what runs goes on until then, if there is a grace time
         self.may_stop.set()
@@ -90,7 +90,7 @@ class FakeExecutors:
         self.trusted_until = moment
 
     async def stop(self, grace_seconds: float) -> None:
-        self.stopped_with = grace_seconds
+        self.graces.append(grace_seconds)
         if grace_seconds:
             await self.may_stop.wait()
         for task_id in list(self.running):

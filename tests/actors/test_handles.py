@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError
 
-from actors.handles import SchedulerHandle, WorkerHandle
+from actors.handles import SchedulerHandle, WorkerEnded, WorkerHandle
 from task_queue.core import events as ev
 from task_queue.scheduler_api import NodeReading, SchedulerUnavailable, WorkerTold
 from task_queue.tracing.span_book import SpanReport
@@ -132,7 +132,7 @@ class _DeadMethod:
 
 class _DeadActor:
     def __init__(self, error: RayError) -> None:
-        self.hold = _DeadMethod(error)
+        self.run = self.watch = _DeadMethod(error)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +150,8 @@ class _DeadActor:
     ],
 )
 async def test_the_end_of_a_worker_has_the_line_that_says_why(error: RayError, cause: str) -> None:
-    assert await WorkerHandle(_DeadActor(error)).watch() == cause
+    worker = WorkerHandle(_DeadActor(error))
+    for end in (worker.run(), worker.watch()):
+        with pytest.raises(WorkerEnded) as caught:
+            await end
+        assert str(caught.value) == cause

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from actors.worker import Worker, WorkerRefused
-from task_queue.core.effects import Answer, Done, Grant, Refused, Registered
+from task_queue.core.effects import Answer, Done, Grant, Registered
 from task_queue.core.events import (
     CancelRequested,
     Event,
@@ -170,38 +170,57 @@ async def test_drain_finishes_what_runs_then_ends(
         assert (await scheduler.read()).workers == []
 
 
-async def test_shut_down_hands_back_what_runs_without_using_up_an_attempt(
+def leave(within_seconds: float) -> WorkerStatusWanted:
+    return WorkerStatusWanted("w-1", WorkerStatus.DRAINING, within_seconds)
+
+
+async def test_who_has_to_leave_hands_back_what_runs_without_using_up_an_attempt(
     scheduler: Scheduler, store: MemoryStore, clock: FakeClock
 ) -> None:
     executors = FakeExecutors(slots=1)
-    async with working(scheduler, executors, clock) as (worker, task):
+    async with working(scheduler, executors, clock) as (_, task):
         (task_id,) = await submit(scheduler)
         await until(lambda: task_id in executors.running)
-        await asyncio.wait_for(worker.shut_down(7.0), 30)
+        await scheduler.request(leave(7.0))
         assert await asyncio.wait_for(task, 30) == "drained"
-        assert executors.stopped_with in (7.0, 0.0)
+        assert executors.graces == [7.0, 0.0]
         kept = store.find([task_id])[task_id]
         assert (kept.status, kept.failures, kept.deaths) == (Status.QUEUED, 0, 0)
 
 
-async def test_shut_down_hands_back_at_once_what_has_not_started(
+async def test_who_has_to_leave_hands_back_at_once_what_has_not_started(
     scheduler: Scheduler, store: MemoryStore, clock: FakeClock
 ) -> None:
     executors = FakeExecutors(slots=2)
-    async with working(scheduler, executors, clock) as (worker, task):
+    async with working(scheduler, executors, clock) as (_, task):
         ids = await submit(scheduler, 3)
         await until(lambda: len(executors.running) == 2)
         executors.unstarted.append(ids[1])
         executors.may_stop.clear()
-        ending = asyncio.ensure_future(worker.shut_down(7.0))
+        await scheduler.request(leave(7.0))
         await until(lambda: statuses(store, ids)[1] is Status.QUEUED)
-        assert not ending.done()
+        assert not task.done()
         assert statuses(store, ids) == [Status.RUNNING, Status.QUEUED, Status.QUEUED]
         executors.finish(ids[0])  # it had the time, and its end is told at once
         await until(lambda: statuses(store, ids)[0] is Status.COMPLETED)
         executors.may_stop.set()
-        await asyncio.wait_for(ending, 5)
-        assert await task == "drained"
+        assert await asyncio.wait_for(task, 5) == "drained"
+
+
+async def test_an_order_to_leave_that_is_said_again_counts_once_unless_it_is_sooner(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    executors = FakeExecutors(slots=1)
+    async with working(scheduler, executors, clock) as (_, task):
+        (task_id,) = await submit(scheduler)
+        await until(lambda: task_id in executors.running)
+        executors.may_stop.clear()
+        for within in (60.0, 59.8, 90.0, 10.0):
+            await scheduler.request(leave(within))
+            await quiet()
+        assert executors.graces == [60.0, 10.0]
+        executors.may_stop.set()
+        assert await asyncio.wait_for(task, 5) == "drained"
 
 
 async def test_a_worker_that_was_declared_lost_stops_everything(
@@ -213,7 +232,7 @@ async def test_a_worker_that_was_declared_lost_stops_everything(
         await until(lambda: task_id in executors.running)
         await scheduler.request(WorkerLost("w-1", "one", "somebody thought so"))
         assert await asyncio.wait_for(task, 30) == "dismissed"
-        assert executors.stopped_with == 0.0
+        assert executors.graces == [0.0]
         assert store.find([task_id])[task_id].status is Status.RETRYING
 
 
@@ -225,20 +244,6 @@ async def test_a_second_worker_with_the_same_id_is_refused(
         async with working(scheduler, FakeExecutors(), clock, incarnation="two") as (_, second):
             with pytest.raises(WorkerRefused, match="'w-1' belongs to a living worker"):
                 await asyncio.wait_for(second, 30)
-
-
-async def test_shut_down_ends_for_a_worker_that_is_refused_while_it_registers() -> None:
-    scheduler, executors = Refuser(), FakeExecutors()
-    async with working(scheduler, executors, FakeClock()) as (worker, task):
-        await until(scheduler.asked.is_set)
-        ending = asyncio.ensure_future(worker.shut_down(7.0))
-        await quiet()
-        assert not ending.done()
-        scheduler.may_answer.set()
-        with pytest.raises(WorkerRefused, match="no room"):
-            await asyncio.wait_for(task, 30)
-        await asyncio.wait_for(ending, 30)
-    assert executors.stopped_with is not None
 
 
 async def test_a_new_scheduler_learns_what_the_worker_holds(
@@ -318,20 +323,6 @@ async def test_the_executors_are_told_until_when_a_task_may_start(
         await scheduler.submit([spec])
         await until(lambda: spec.id in executors.running)
         assert executors.start_moments == {spec.id: pytest.approx(clock.monotonic() + 10.0)}
-
-
-class Refuser:
-    """Accepts no worker, and takes its time to say so."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
-
-    async def request(self, event: Event) -> Answer:
-        assert isinstance(event, WorkerRegistered)
-        self.asked.set()
-        await self.may_answer.wait()
-        return Refused("duplicate_worker", "no room")
 
 
 class Successor:

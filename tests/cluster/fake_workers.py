@@ -22,34 +22,31 @@ class FakeProcess:
         self.killed = 0
         self.hangs = False  #: like a process that is stopped: it answers nothing
         self.node = "node-1"
-        self.graces: list[float] = []  #: with which it was asked to end
+        self.graces: list[float] = []  #: with which it was told to leave
         self.lingers = False  #: its tasks take as long as they may
         self.kill_error: Exception | None = None
 
-    async def start(self) -> None:
-        return None
-
-    async def node_id(self) -> str:
-        return self.node
+    async def run(self) -> str:
+        return await asyncio.shield(self.ends)
 
     async def watch(self) -> str:
         return await asyncio.shield(self.ends)
 
-    async def shut_down(self, grace_seconds: float) -> None:
-        if self.hangs:
-            await asyncio.Event().wait()
-        if self.ends.done():
-            raise WorkerEnded("it is gone")
-        self.graces.append(grace_seconds)
-        if self.lingers and grace_seconds:
-            await asyncio.shield(self.ends)
-        self.end("drained")
+    def leave(self, within_seconds: float) -> None:
+        """The scheduler has told it to."""
+        self.graces.append(within_seconds)
+        if not self.hangs and not (self.lingers and within_seconds):
+            self.end("drained")
 
     def kill(self) -> None:
         if self.kill_error is not None:
             raise self.kill_error
         self.killed += 1
         self.end("killed")
+
+    def die(self, cause: str) -> None:
+        """Without a word of its own: Ray tells of it."""
+        self.ends.set_exception(WorkerEnded(cause))
 
     def end(self, cause: str) -> None:
         if not self.ends.done():
@@ -88,6 +85,7 @@ class FakeScheduler:
 
     def __init__(self) -> None:
         self.workers: dict[str, WorkerReading] = {}
+        self.processes: dict[str, FakeProcess] = {}
         self.waiting = 0
         self.lost: list[WorkerLost] = []
         self.told: list[WorkerStatusWanted] = []
@@ -97,7 +95,10 @@ class FakeScheduler:
 
     def register(self, process: FakeProcess) -> None:
         order = process.order
-        info = WorkerInfo(order.worker_id, order.incarnation, order.pool, ("*",), 2)
+        info = WorkerInfo(
+            order.worker_id, order.incarnation, order.pool, ("*",), 2, node_id=process.node
+        )
+        self.processes[order.worker_id] = process
         self.workers[order.worker_id] = WorkerReading(info, 0.0, [], 0, 0, 0.0)
 
     async def read(self, told: object = None) -> SchedulerReading:
@@ -120,6 +121,8 @@ class FakeScheduler:
             if event.worker_id not in self.workers:
                 return Refused("unknown_worker", event.worker_id)
             self.workers[event.worker_id].info.status = WorkerStatus(event.status)
+            if event.within_seconds is not None:
+                self.processes[event.worker_id].leave(event.within_seconds)
         return Done()
 
 

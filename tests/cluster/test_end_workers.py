@@ -30,7 +30,7 @@ class Workers:
         return await end_workers(self.maker, scheduler, _GRACE, self.said.append)
 
 
-def test_each_is_asked_to_end_and_leaves_no_process() -> None:
+def test_each_is_told_to_leave_and_leaves_no_process() -> None:
     async def test() -> None:
         workers = Workers()
         processes = [workers.add("a-1"), workers.add("a-2")]
@@ -46,12 +46,13 @@ def test_each_is_asked_to_end_and_leaves_no_process() -> None:
 def test_of_one_that_died_the_scheduler_is_told() -> None:
     async def test() -> None:
         workers = Workers()
-        workers.add("a-1").end("crashed")
+        workers.add("a-1").die("ActorDiedError")
         other = workers.add("a-2")
         assert await workers.end() == 2
-        assert [lost.incarnation for lost in workers.scheduler.lost] == ["a-1.i"]
+        [lost] = workers.scheduler.lost
+        assert (lost.incarnation, lost.cause) == ("a-1.i", "ActorDiedError")
         assert other.graces == [_GRACE]
-        assert "a-1 did not end by itself" in workers.said[0]
+        assert workers.said == ["worker a-1 was killed: ActorDiedError"]
 
     asyncio.run(test())
 
@@ -67,13 +68,13 @@ def test_one_that_has_not_registered_is_killed_at_once() -> None:
     asyncio.run(test())
 
 
-def test_without_a_scheduler_they_are_asked_all_the_same() -> None:
+def test_without_a_scheduler_to_give_back_to_they_are_killed() -> None:
     async def test() -> None:
         workers = Workers()
         process = workers.add("a-1")
         workers.scheduler.read_errors.append(SchedulerUnavailable("away"))
         assert await workers.end() == 1
-        assert process.graces == [_GRACE]
+        assert (process.graces, process.killed) == ([], 1)
 
     asyncio.run(test())
 

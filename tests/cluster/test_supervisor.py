@@ -384,10 +384,10 @@ def test_an_end_that_fails_in_the_background_is_logged(
         world = World()
         process = await world.grown()
 
-        async def fail(grace_seconds: float) -> None:
+        async def fail(event: object) -> None:
             raise ZeroDivisionError("a fault of ours")
 
-        process.shut_down = fail  # type: ignore[method-assign]
+        world.scheduler.on_request = fail
         world.supervisor.leave_node(process.node, world.clock.monotonic() + 10.0)
         await settle()
 

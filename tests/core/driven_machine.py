@@ -185,8 +185,13 @@ class DrivenMachine:
         """A pull that wants nothing and reports."""
         self.pull(worker_id, 0, reports)
 
-    def want_status(self, status: WorkerStatus, worker_id: str = "w1") -> Answer:
-        return self.ask(ev.WorkerStatusWanted(worker_id, status))
+    def want_status(
+        self,
+        status: WorkerStatus,
+        worker_id: str = "w1",
+        within_seconds: float | None = None,
+    ) -> Answer:
+        return self.ask(ev.WorkerStatusWanted(worker_id, status, within_seconds))
 
     def holds(self, worker_id: str = "w1") -> set[str]:
         """Ids of the tasks whose leases the worker has."""

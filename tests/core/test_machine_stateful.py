@@ -290,10 +290,13 @@ class QueueHistory(RuleBasedStateMachine):
     @rule(
         name=_NAMES,
         status=st.sampled_from([WorkerStatus.ACTIVE, WorkerStatus.PAUSED, WorkerStatus.DRAINING]),
+        within=st.sampled_from([None, 0.0, 5.0]),
         shared=_SHARED,
     )
-    def want_status(self, name: str, status: WorkerStatus, shared: bool) -> None:
-        self.send(ev.WorkerStatusWanted(name, status), shared)
+    def want_status(
+        self, name: str, status: WorkerStatus, within: float | None, shared: bool
+    ) -> None:
+        self.send(ev.WorkerStatusWanted(name, status, within), shared)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), shared=_SHARED)

@@ -470,6 +470,49 @@ def test_a_draining_worker_says_what_it_holds_before_it_ends(machine: DrivenMach
     assert grant.order == "end"
 
 
+def test_a_worker_that_has_to_leave_is_told_at_once_and_until_it_has_heard(
+    machine: DrivenMachine,
+) -> None:
+    machine.start()
+    machine.pull(want=2)
+    machine.want_status(WorkerStatus.DRAINING, within_seconds=7.0)
+    grant = machine.grant()
+    assert grant is not None
+    assert (grant.leave_within, grant.order, grant.leases) == (7.0, "", [])
+    machine.tick(3.0)
+    grant = machine.pull(want=2)  # it was on its way
+    assert grant is not None
+    assert grant.leave_within == 4.0
+    assert machine.pull(want=0) is None  # it has heard, and is not kept awake
+    machine.want_status(WorkerStatus.DRAINING, within_seconds=1.0)
+    grant = machine.grant()
+    assert grant is not None
+    assert grant.leave_within == 1.0
+
+
+def test_of_two_times_to_leave_the_first_counts(machine: DrivenMachine) -> None:
+    machine.start()
+    for seconds in (7.0, 2.0, 30.0):
+        machine.want_status(WorkerStatus.DRAINING, within_seconds=seconds)
+    machine.want_status(WorkerStatus.DRAINING)
+    grant = machine.pull()
+    assert grant is not None
+    assert grant.leave_within == 2.0
+    machine.tick(2.5)
+    grant = machine.pull()
+    assert grant is not None
+    assert grant.leave_within == 0.0
+
+
+def test_a_worker_that_has_to_leave_and_holds_nothing_ends_at_once(machine: DrivenMachine) -> None:
+    machine.register()
+    machine.pull()
+    machine.want_status(WorkerStatus.DRAINING, within_seconds=7.0)
+    grant = machine.grant()
+    assert grant is not None
+    assert grant.order == "end"
+
+
 def test_a_drain_cannot_be_called_off(machine: DrivenMachine) -> None:
     machine.register()
     machine.want_status(WorkerStatus.DRAINING)

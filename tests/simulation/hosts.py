@@ -133,15 +133,6 @@ class WorkerHost:
         if is_told:
             self._spawn(self._tell_lost(f"{self.worker_id}#{self._incarnation}"))
 
-    async def shut_down(self) -> None:
-        """SIGTERM: what runs is interrupted at once."""
-        if self._worker is None or self._process is None or self._process.done():
-            return
-        going = asyncio.ensure_future(self._worker.shut_down(0.0))
-        # Killed before it was registered, it is nobody's to shut down.
-        await asyncio.wait([going, self._process], return_when=asyncio.FIRST_COMPLETED)
-        going.cancel()
-
     async def pause(self, seconds: float) -> None:
         """SIGSTOP, and SIGCONT later."""
         executors = self._executors

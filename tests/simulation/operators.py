@@ -115,19 +115,17 @@ class Operators:
 
     async def _drain_worker(self) -> None:
         worker = self._random.choice(self._workers)
+        within = self._random.choice((None, 0.0, self._random.uniform(0.0, 5.0)))
 
         async def drain(scheduler: Scheduler) -> str:
             """The incarnation that drains; empty if there is none."""
-            wanted = WorkerStatusWanted(worker.worker_id, WorkerStatus.DRAINING)
+            wanted = WorkerStatusWanted(worker.worker_id, WorkerStatus.DRAINING, within)
             answer = await scheduler.request(wanted)
             machine = scheduler._turns._machine
             state = machine.workers.get(worker.worker_id) if machine is not None else None
             drains = state is not None and state.info.status is WorkerStatus.DRAINING
             return state.info.incarnation if state and drains and isinstance(answer, Done) else ""
 
-        if self._random.random() < 0.5:
-            await worker.shut_down()
-            return
         incarnation = await self._insist(lambda: self._network.call(drain))
         if incarnation:
             self._tell(Kind.WORKER_DRAINING, worker=incarnation)

@@ -14,7 +14,7 @@ from tests.simulation.world import World
 
 _SEEDS = 200
 _CROWDED_SEEDS = 20
-_SEEDS_TO_FIND = 150
+_SEEDS_TO_FIND = 250
 
 
 @pytest.fixture(autouse=True)
