@@ -19,6 +19,7 @@ from msgspec import Struct
 from actors.executor_pool import ExecutorConfig, ExecutorPool
 from actors.give_way import give_way
 from actors.handles import SchedulerHandle
+from actors.outlive_sigterm import outlive_sigterm
 from actors.traced_calls import TracedCalls
 from actors.worker import Worker, WorkerRefused
 from monitoring.chores import Chores
@@ -63,6 +64,7 @@ class WorkerActor:
         Raises:
             TaskModuleError: a module of the pool cannot be imported.
         """
+        outlive_sigterm()
         settings = settings_from_json(self._settings_json)
         self._end_cause = _in_a_thread(lambda: uvloop.run(_live(settings, self._order)))
         return self._end_cause

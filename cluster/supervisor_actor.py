@@ -6,15 +6,21 @@ core while nothing happens (`docs/performance.md`). Whoever wants it gone ends i
 """
 
 import asyncio
+import os
+import time
+from typing import NoReturn
 
 from actors.handles import SchedulerHandle, call_own_start
+from actors.outlive_sigterm import outlive_sigterm
 from cluster.node_watch import NodeWatch
 from cluster.ray_nodes import RayNodes
 from cluster.ray_workers import RayWorkers
 from cluster.supervisor import Supervisor
-from monitoring.logs import configure_logs
+from monitoring.logs import configure_logs, get_logger
 from task_queue.clock import SystemClock
 from task_queue.settings import settings_from_json
+
+_AGAIN_SECONDS = 1.0
 
 
 class SupervisorActor:
@@ -25,9 +31,15 @@ class SupervisorActor:
         self._generation = generation
         call_own_start()  # after a crash Ray makes this actor anew, and nobody else would call
 
-    def start(self) -> None:
-        """Look after the pools; it does not return."""
-        asyncio.run(_supervise(self._settings_json, self._generation))
+    def start(self) -> NoReturn:
+        """Look after the pools. If that cannot go on, Ray makes this actor anew."""
+        outlive_sigterm()
+        try:
+            asyncio.run(_supervise(self._settings_json, self._generation))
+        except BaseException:  # noqa: BLE001  a process without its one call would do nothing
+            get_logger("supervisor").exception("supervisor_ended")
+        time.sleep(_AGAIN_SECONDS)  # Ray would make it anew at once, again and again
+        os._exit(1)
 
 
 async def _supervise(settings_json: bytes, generation: str) -> None:

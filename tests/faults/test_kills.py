@@ -145,6 +145,25 @@ def test_each_new_supervisor_looks_after_the_workers(cluster: OwnCluster) -> Non
             _wait_for_another(client, worker)
 
 
+def test_a_sigterm_to_workers_and_their_supervisor_changes_nothing(cluster: OwnCluster) -> None:
+    titles = ("ray::WorkerActor", "ray::SupervisorActor")
+    with cluster.client() as client:
+        _wait_for_another(client, psutil.Process())  # all are there
+        before = {one.pid for title in titles for one in cluster.processes(title)}
+        ledger = str(cluster.folder / "ledger")
+        task = client.submit("ledger.write", ledger, "sigterm", 2.0)
+        until(lambda: task.status() == "RUNNING", 30.0, "the task to run")
+        for title in titles:
+            for process in cluster.processes(title):
+                process.terminate()
+        assert task.result(timeout=60) == "sigterm"
+        assert client.task(task.task_id).attempt == 1
+        assert {one.pid for title in titles for one in cluster.processes(title)} == before
+        worker = _victims(cluster, "ray::WorkerActor")[0]
+        cluster.kill([worker])  # and is replaced, so the supervisor works
+        _wait_for_another(client, worker)
+
+
 def _wait_for_another(client: Client, worker: psutil.Process) -> None:
     def is_there() -> bool:
         active = {view.pid for view in client.workers() if view.status == "active"}
