@@ -202,7 +202,7 @@ class SchedulerHandle:
 
 
 class WorkerHandle:
-    """One worker actor, as its supervisor sees it."""
+    """One worker actor, for whoever starts, watches and ends it."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
@@ -278,10 +278,10 @@ async def end_actor(name: str, namespace: str) -> bool:
 
 
 def call_own_start() -> None:
-    """Called in an actor's constructor: have its `start` called once its event loop runs.
+    """Called in an actor's constructor: have its `start` called once that is done.
 
-    `start` must be safe to repeat. An actor that Ray has made anew may first be told the address of
-    its dead predecessor, and its call goes there. Nobody else would call again, so Ray has to.
+    A second call waits for the first. An actor that Ray has made anew may first be told the address
+    of its dead predecessor, and its call goes there. Nobody else would call again, so Ray has to.
     """
     actor = ray.get_runtime_context().current_actor
     actor.start.options(max_task_retries=-1).remote()

@@ -108,7 +108,7 @@ class Worker:
         self._news = True
 
     async def run(self) -> str:
-        """Work until drained, dismissed or shut down. Returns which.
+        """Work until drained or dismissed. Returns which.
 
         Raises:
             WorkerRefused: the scheduler does not accept the registration.

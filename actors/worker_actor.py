@@ -66,7 +66,11 @@ class WorkerActor:
         """
         outlive_sigterm()
         settings = settings_from_json(self._settings_json)
-        self._end_cause = _in_a_thread(lambda: uvloop.run(_live(settings, self._order)))
+        try:
+            self._end_cause = _in_a_thread(lambda: uvloop.run(_live(settings, self._order)))
+        except BaseException as error:
+            self._end_cause = repr(error)  # for whoever only watches
+            raise
         return self._end_cause
 
     def watch(self) -> str:

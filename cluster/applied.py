@@ -10,6 +10,8 @@ from ray.experimental import internal_kv
 from task_queue.errors import ConfigError
 from task_queue.settings import Settings, settings_from_json, settings_to_json
 
+#: Of what the actors say to each other: code of another one cannot take over what runs.
+RELEASE = 2
 _NAMESPACE = b"task-queue"
 #: Where the parts of the queue find each other and their data, next to the section `ray`.
 _FIXED_FIELDS = {"http": ("host", "port"), "store": ("url",)}
@@ -20,6 +22,7 @@ class Applied(msgspec.Struct):
 
     settings_json: bytes
     generation: str  #: of the workers
+    release: int = 1
 
 
 def read_applied(settings: Settings) -> Applied | None:
@@ -47,9 +50,9 @@ def refuse_fixed_changes(applied: Applied, settings: Settings) -> None:
     try:
         old = settings_from_json(applied.settings_json)
     except ConfigError:
-        raise ConfigError(
-            "the running queue was started by another release: 'down', then 'up' applies this one"
-        ) from None
+        raise _of_another_release() from None
+    if applied.release != RELEASE:
+        raise _of_another_release()
     fields = {"ray": tuple(type(settings.ray).model_fields), **_FIXED_FIELDS}
     changed = [
         f"{section}.{name}"
@@ -62,6 +65,13 @@ def refuse_fixed_changes(applied: Applied, settings: Settings) -> None:
             f"{', '.join(changed)}: changed since the queue was started, and cannot change while "
             "it runs. Nothing was applied: 'down', then 'up' does it"
         )
+
+
+def _of_another_release() -> ConfigError:
+    return ConfigError(
+        "the running queue was started by another release: 'down' of that release, then 'up' "
+        "applies this one"
+    )
 
 
 def changed_sections(applied: Applied | None, settings: Settings) -> set[str]:

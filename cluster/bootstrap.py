@@ -16,6 +16,7 @@ from actors.options import SCHEDULER_NAME, SUPERVISOR_NAME
 from cluster import ray_connection
 from cluster.api_url import api_url
 from cluster.applied import (
+    RELEASE,
     Applied,
     changed_sections,
     forget_applied,
@@ -73,7 +74,7 @@ def up(settings: Settings, say: Say) -> Running:
     _start_serve(settings, bool(changed), say)
     workers = asyncio.run(_wait_until_healthy(settings))
     say(f"{workers} worker(s) ready")
-    write_applied(settings, Applied(settings_to_json(settings), generation))
+    write_applied(settings, Applied(settings_to_json(settings), generation, RELEASE))
     dashboard = None
     if settings.ray.address is None and settings.ray.dashboard:
         dashboard = f"http://127.0.0.1:{settings.ray.dashboard_port}"
@@ -114,12 +115,12 @@ def _check_store(settings: Settings) -> None:
 async def _stop_actors(settings: Settings, grace_seconds: float, say: Say) -> bool:
     namespace = settings.ray.namespace
     found = await end_for_good(SUPERVISOR_NAME, namespace)
-    scheduler = SchedulerHandle(namespace, patience_seconds=2.0)
-    workers = await end_workers(RayWorkers(settings), scheduler, grace_seconds, say)
+    patient = SchedulerHandle(namespace, patience_seconds=15.0)  # it may just be starting again
+    workers = await end_workers(RayWorkers(settings), patient, grace_seconds, say)
     if workers:
-        say(f"drained {workers} worker(s)")
+        say(f"ended {workers} worker(s)")
     try:
-        await scheduler.stop()
+        await SchedulerHandle(namespace, patience_seconds=2.0).stop()
     except SchedulerUnavailable as error:
         say(f"the scheduler did not answer: {error}")
     return await end_for_good(SCHEDULER_NAME, namespace) or found or workers > 0

@@ -14,6 +14,9 @@ from cluster.tell_to_leave import tell_to_leave
 from task_queue.core.events import WorkerLost
 from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
 
+_GONE_SECONDS = 10.0  #: until Ray has taken note of their ends
+_POLL_SECONDS = 0.1
+
 
 class WorkerFinder(Protocol):
     """Who knows the workers; `cluster.ray_workers.RayWorkers` does."""
@@ -25,34 +28,41 @@ class WorkerFinder(Protocol):
 async def end_workers(
     finder: WorkerFinder, scheduler: SchedulerApi, grace_seconds: float, say: Say
 ) -> int:
-    """Have each give back what is not done after `grace_seconds`. Returns how many there were."""
-    incarnations = await _incarnations(scheduler)
+    """Have each give back what is not done after `grace_seconds`. Returns how many there were.
+
+    One that is not registered is killed at once: it has nothing, or nobody to give it back to.
+    """
     workers = await finder.all()
+    registered = await _registered(scheduler, say) if workers else set()
 
     async def end(worker_id: str, process: WorkerProcess) -> None:
-        incarnation = incarnations.get(worker_id)
-        lost = ""
-        if incarnation is not None:  # else it has nothing, or nobody to give it back to
-            lost = await _leave(scheduler, worker_id, process, grace_seconds)
-        process.kill()  # a worker that ended by itself leaves its process behind
-        if lost and incarnation is not None:
-            say(f"worker {worker_id} was killed: {lost}")
-            await _report(scheduler, WorkerLost(worker_id, incarnation, lost))
+        try:
+            if worker_id in registered:
+                why = await _leave(scheduler, worker_id, process, grace_seconds)
+                if why:
+                    say(f"worker {worker_id} was killed: {why}")
+        finally:
+            process.kill()  # a worker that ended by itself leaves its process behind
 
     ends = (end(worker_id, process) for worker_id, process in workers.items())
     for ended in await asyncio.gather(*ends, return_exceptions=True):
         if ended is not None:
-            say(f"a worker could not be ended: {ended!r}")
+            say(f"a worker did not end in order: {ended!r}")
+    if registered:
+        await _report_lost(scheduler)
+    if not await _are_gone(finder):
+        say(f"Ray still has workers {_GONE_SECONDS:g} s after they were killed")
     return len(workers)
 
 
-async def _incarnations(scheduler: SchedulerApi) -> dict[str, str]:
-    """Those of the registered workers by their ids; none if the scheduler does not answer."""
+async def _registered(scheduler: SchedulerApi, say: Say) -> set[str]:
+    """Their ids; none if the scheduler does not answer."""
     try:
         reading = await scheduler.read()
-    except SchedulerUnavailable:
-        return {}
-    return {state.info.worker_id: state.info.incarnation for state in reading.workers}
+    except SchedulerUnavailable as error:
+        say(f"the workers are killed, because they can give nothing back: {error}")
+        return set()
+    return {state.info.worker_id for state in reading.workers}
 
 
 async def _leave(
@@ -62,22 +72,32 @@ async def _leave(
     ended = asyncio.ensure_future(process.watch())
     try:
         why = await tell_to_leave(scheduler, worker_id, ended, grace_seconds)
-        return why or _death(ended)
+        if not why:
+            await ended
+        return why
+    except WorkerEnded as error:
+        return str(error)
     finally:
         ended.cancel()
 
 
-def _death(ended: "asyncio.Future[str]") -> str:
-    error = ended.exception()
-    if isinstance(error, WorkerEnded):
-        return str(error)
-    if error is not None:
-        raise error
-    return ""
-
-
-async def _report(scheduler: SchedulerApi, lost: WorkerLost) -> None:
+async def _report_lost(scheduler: SchedulerApi) -> None:
+    """Whoever is still registered was killed by us, for which no task is to blame."""
     try:
-        await scheduler.request(lost)
+        for state in (await scheduler.read()).workers:
+            info = state.info
+            await scheduler.request(
+                WorkerLost(info.worker_id, info.incarnation, "killed by 'down'", blameless=True)
+            )
     except SchedulerUnavailable:
         return  # it learns of it from the leases, which nobody renews; `down` tells that it is away
+
+
+async def _are_gone(finder: WorkerFinder) -> bool:
+    try:
+        async with asyncio.timeout(_GONE_SECONDS):
+            while await finder.all():
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        return False
+    return True

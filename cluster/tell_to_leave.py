@@ -12,8 +12,9 @@ from task_queue.core.status import WorkerStatus
 from task_queue.scheduler_api import SchedulerApi, SchedulerUnavailable
 
 _KILL_SECONDS = 10.0  #: for the end, beyond the grace time
-_REPEAT_SECONDS = 2.0  #: a scheduler that was started meanwhile has not heard of it
+_REPEAT_SECONDS = 2.0  #: an answer may have come late, and a new scheduler has not heard of it
 _RETRY_SECONDS = 0.2
+_LAST_SECONDS = 5.0  #: from a worker's last word to its end: it still sends its spans
 
 
 async def tell_to_leave(
@@ -27,23 +28,25 @@ async def tell_to_leave(
     Returns:
         Why it has to be killed; "" if it has ended.
     """
-    loop = asyncio.get_running_loop()
-    leaves_at, within = loop.time() + grace_seconds, grace_seconds
+    leaves_at = asyncio.get_running_loop().time() + grace_seconds
     try:
         async with asyncio.timeout(grace_seconds + _KILL_SECONDS):
             while not ended.done():
-                if not await _is_known(scheduler, worker_id, within):
-                    return "the scheduler does not know it"
+                if not await _tell(scheduler, worker_id, leaves_at):
+                    await asyncio.wait([ended], timeout=_LAST_SECONDS)
+                    return "" if ended.done() else "the scheduler does not know it"
                 await asyncio.wait([ended], timeout=_REPEAT_SECONDS)
-                within = max(0.0, leaves_at - loop.time())
     except TimeoutError:
         return f"it has not ended {_KILL_SECONDS:g} s after its time"
     return ""
 
 
-async def _is_known(scheduler: SchedulerApi, worker_id: str, within_seconds: float) -> bool:
-    wanted = WorkerStatusWanted(worker_id, WorkerStatus.DRAINING, within_seconds)
+async def _tell(scheduler: SchedulerApi, worker_id: str, leaves_at: float) -> bool:
+    """Returns whether the scheduler knows it."""
+    loop = asyncio.get_running_loop()
     while True:
+        within = max(0.0, leaves_at - loop.time())
+        wanted = WorkerStatusWanted(worker_id, WorkerStatus.DRAINING, within)
         try:
             return not isinstance(await scheduler.request(wanted), Refused)
         except SchedulerUnavailable:

@@ -50,10 +50,10 @@ class WorkerEnds:
 
     async def report(self, worker: Supervised, cause: str) -> None:
         """Returns when the scheduler knows that it is gone."""
-        blameless = worker.node_goes or await self._is_taken_away(worker)
-        lost = WorkerLost(worker.worker_id, worker.incarnation, cause, blameless)
         while True:
             try:
+                blameless = worker.node_goes or await self._is_taken_away(worker)
+                lost = WorkerLost(worker.worker_id, worker.incarnation, cause, blameless)
                 await self._scheduler.request(lost)
                 return
             except SchedulerUnavailable:
@@ -61,8 +61,8 @@ class WorkerEnds:
 
     async def _is_taken_away(self, worker: Supervised) -> bool:
         """Whether its machine is gone without having drained, because somebody wanted so."""
+        worker.node_id = worker.node_id or await self._node_of(worker)
         try:
-            worker.node_id = worker.node_id or await self._node_of(worker)
             return await self._nodes.taken_away(worker.node_id)
         except Exception:  # noqa: BLE001  its end is to be told all the same
             self._log.exception("node_unknown", worker_id=worker.worker_id, node_id=worker.node_id)

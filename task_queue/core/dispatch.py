@@ -80,7 +80,7 @@ class Dispatch:
         if worker.drained and worker.confirmed:
             order = "end"
         over = worker.parked_until is not None and worker.parked_until <= now
-        if leases or order or worker.cancels or worker.to_be_told_to_leave or over:
+        if leases or order or worker.cancels or not worker.leave_told or over:
             info, by = worker.info, worker.leave_by
             fx.grants.append(
                 Grant(info.worker_id, info.incarnation, worker.pull_seq, leases, worker.cancels,
@@ -89,4 +89,4 @@ class Dispatch:
                       None if by is None else max(0.0, by - now))
             )  # fmt: skip
             worker.parked_until = None
-            worker.cancels, worker.leave_told = [], by
+            worker.cancels, worker.leave_told = [], True

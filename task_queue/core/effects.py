@@ -175,7 +175,8 @@ class Grant(Struct, gc=False):
     order: Literal["", "resync", "end", "gone"] = ""
     #: Of a "resync": when who asks was loaded, for the answer.
     asked_by: float | None = None
-    #: End within so long: start nothing more, and hand back what runs then. None: stay.
+    #: End within so long: start nothing more, and hand back what runs then. None: stay. Told at
+    #: once, and again with every later grant: the one that was first may be lost, or come late.
     leave_within: float | None = None
 
 

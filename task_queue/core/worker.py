@@ -63,7 +63,7 @@ class WorkerState(Struct):
     resumed_seq: int = 0  #: pulls up to this one get no leases: the worker would give them back
     cancels: list[tuple[str, int]] = field(default_factory=list)  #: (task id, attempt) to be told
     leave_by: float | None = None  #: what it runs then is to be interrupted
-    leave_told: float | None = None  #: of that, what was last said to it
+    leave_told: bool = True  #: whether it was told since it was last ordered
     ended: int = 0  #: attempts it reported
     failed: int = 0  #: of those, not succeeded
     busy_seconds: float = 0.0  #: time its attempts ran, summed
@@ -72,11 +72,6 @@ class WorkerState(Struct):
     def takes_work(self) -> bool:
         """Whether it may be given leases now."""
         return self.parked_until is not None and self.confirmed and self.info.status is _ACTIVE
-
-    @property
-    def to_be_told_to_leave(self) -> bool:
-        """Whether it has to leave and may not have heard of it: it wants leases all the same."""
-        return self.leave_by is not None and (self.want > 0 or self.leave_told != self.leave_by)
 
     @property
     def drained(self) -> bool:

@@ -154,6 +154,7 @@ class WorkerBook:
         if event.status is WorkerStatus.DRAINING and event.within_seconds is not None:
             by = now + event.within_seconds
             worker.leave_by = by if worker.leave_by is None else min(by, worker.leave_by)
+            worker.leave_told = False
         return Done()
 
     def excuse(self, event: ev.Unheard, now: float, fx: Effects) -> Answer:

@@ -22,9 +22,8 @@ class FakeProcess:
         self.killed = 0
         self.hangs = False  #: like a process that is stopped: it answers nothing
         self.node = "node-1"
-        self.graces: list[float] = []  #: with which it was told to leave
+        self.graces: list[float] = []  #: with which it was told to leave, roughly
         self.lingers = False  #: its tasks take as long as they may
-        self.kill_error: Exception | None = None
 
     async def run(self) -> str:
         return await asyncio.shield(self.ends)
@@ -34,13 +33,15 @@ class FakeProcess:
 
     def leave(self, within_seconds: float) -> None:
         """The scheduler has told it to."""
-        self.graces.append(within_seconds)
+        self.graces.append(round(within_seconds, 1))
         if not self.hangs and not (self.lingers and within_seconds):
             self.end("drained")
 
+    @property
+    def has_left(self) -> bool:
+        return self.ends.done() and self.ends.exception() is None
+
     def kill(self) -> None:
-        if self.kill_error is not None:
-            raise self.kill_error
         self.killed += 1
         self.end("killed")
 
@@ -91,6 +92,7 @@ class FakeScheduler:
         self.told: list[WorkerStatusWanted] = []
         self.read_errors: list[Exception] = []
         self.reads = 0
+        self.deregisters = False  #: a worker that leaves says so
         self.on_request: Any = None  #: called with each event before it is answered
 
     def register(self, process: FakeProcess) -> None:
@@ -122,7 +124,10 @@ class FakeScheduler:
                 return Refused("unknown_worker", event.worker_id)
             self.workers[event.worker_id].info.status = WorkerStatus(event.status)
             if event.within_seconds is not None:
-                self.processes[event.worker_id].leave(event.within_seconds)
+                process = self.processes[event.worker_id]
+                process.leave(event.within_seconds)
+                if self.deregisters and process.has_left:
+                    del self.workers[event.worker_id]
         return Done()
 
 

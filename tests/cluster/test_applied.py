@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cluster.applied import Applied, changed_sections, refuse_fixed_changes
+from cluster.applied import RELEASE, Applied, changed_sections, refuse_fixed_changes
 from cluster.generation import generation_of
 from task_queue.errors import ConfigError
 from task_queue.settings import Settings, settings_to_json
@@ -17,7 +17,7 @@ def _settings(**sections: Any) -> Settings:
 
 
 def _applied(settings: Settings) -> Applied:
-    return Applied(settings_to_json(settings), "g")
+    return Applied(settings_to_json(settings), "g", RELEASE)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,13 @@ def test_all_is_changed_where_nothing_was_applied() -> None:
 
 def test_the_settings_of_another_release_are_refused_in_words() -> None:
     with pytest.raises(ConfigError, match="another release"):
-        refuse_fixed_changes(Applied(b'{"pools":{"a":{}},"gone":1}', "g"), _settings())
+        refuse_fixed_changes(Applied(b'{"pools":{"a":{}},"gone":1}', "g", RELEASE), _settings())
+
+
+def test_actors_that_speak_otherwise_are_refused_in_words() -> None:
+    older = Applied(settings_to_json(_settings()), "g")
+    with pytest.raises(ConfigError, match="another release"):
+        refuse_fixed_changes(older, _settings())
 
 
 def test_a_generation_ends_with_what_workers_read_and_with_nothing_else() -> None:

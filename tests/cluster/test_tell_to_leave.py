@@ -51,9 +51,23 @@ def test_a_worker_that_does_not_go_is_to_be_killed(monkeypatch: pytest.MonkeyPat
     asyncio.run(test())
 
 
-def test_a_worker_that_nobody_knows_is_to_be_killed_at_once() -> None:
+def test_a_worker_that_nobody_knows_is_to_be_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
+        monkeypatch.setattr(module, "_LAST_SECONDS", 0.01)
         assert "does not know it" in await Parting(registered=False).tell(30.0)
+
+    asyncio.run(test())
+
+
+def test_a_worker_that_has_deregistered_may_send_its_spans() -> None:
+    async def test() -> None:
+        parting = Parting(registered=False)
+        telling = asyncio.ensure_future(parting.tell(30.0))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not telling.done()
+        parting.process.end("drained")
+        assert await telling == ""
 
     asyncio.run(test())
 
@@ -64,8 +78,8 @@ def test_it_is_told_again_with_what_is_left_because_a_new_scheduler_has_not_hear
     async def test() -> None:
         parting = Parting()
         parting.process.lingers = True
-        monkeypatch.setattr(module, "_REPEAT_SECONDS", 0.01)
-        assert await parting.tell(0.05) == ""
+        monkeypatch.setattr(module, "_REPEAT_SECONDS", 0.05)
+        assert await parting.tell(0.3) == ""
         graces = parting.process.graces
         assert len(graces) > 2
         assert graces == sorted(graces, reverse=True)

@@ -101,7 +101,6 @@ class WorkerHost:
         self._network = network
         self._make_executors = make_executors
         self._spawn = spawn
-        self._worker: Worker | None = None
         self._executors: SimulatedExecutors | None = None
         self._process: asyncio.Task[str] | None = None
         self._incarnation = 0
@@ -113,7 +112,7 @@ class WorkerHost:
             name = f"{self.worker_id}#{self._incarnation}"
             executors = self._executors = self._make_executors(name)
             info = WorkerInfo(self.worker_id, name, "pool", ("*",), executors.plan.slots)
-            worker = self._worker = Worker(info, self._network, executors, self._clock)
+            worker = Worker(info, self._network, executors, self._clock)
             executors.on_change = worker.on_change
             self._process = asyncio.ensure_future(worker.run())
             await asyncio.wait([self._process])
