@@ -16,6 +16,10 @@ A lease is (task, attempt, worker incarnation). The attempt number grows with ev
 report from an earlier attempt can never be taken for the current one: it is refused and counted.
 How many slots are free is never told or counted: it is `want` less the leases held, here.
 
+All that a worker is to do comes with a grant: leases, tasks to stop, and, when its machine goes or
+the queue is taken down, how long it may stay. That is said at once and with every grant from then
+on; when it holds nothing any more, it is told to end, as any worker that drains.
+
 A worker that is silent for `lease_seconds` is lost, as is one whose death is reported. Its leases
 are void at that moment, its tasks run again, and whatever it still reports is refused.
 """

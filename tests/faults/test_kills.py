@@ -140,9 +140,10 @@ def test_each_new_supervisor_looks_after_the_workers(cluster: OwnCluster) -> Non
     with cluster.client() as client:
         for _ in range(_SUPERVISORS):
             _kill_supervisor(cluster)
-            worker = _victims(cluster, "ray::WorkerActor")[0]
+            worker, *others = _victims(cluster, "ray::WorkerActor")
             cluster.kill([worker])
             _wait_for_another(client, worker)
+            assert all(other.is_running() for other in others)
 
 
 def test_a_sigterm_to_workers_and_their_supervisor_changes_nothing(cluster: OwnCluster) -> None:
