@@ -179,10 +179,13 @@ class ReadyLine:
         """Put the oldest of those paged out in their line."""
         paged_out, line = self._paged_out[priority], self._lines[priority]
         behind = self._behind[priority]
-        for task in tasks:
-            while behind and behind[0][0] <= task.seq:
-                line.append(behind.popleft()[1])
-            line.append(task)
+        if not behind:
+            line.extend(tasks)
+        else:
+            for task in tasks:
+                while behind and behind[0][0] <= task.seq:
+                    line.append(behind.popleft()[1])
+                line.append(task)
         paged_out.first_seq = tasks[-1].seq + 1
         paged_out.since = tasks[-1].submitted_at
         self._count_in(paged_out, len(tasks))

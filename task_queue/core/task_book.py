@@ -56,9 +56,10 @@ class TaskBook:
         #: Ids and idempotency keys of tasks that were accepted in this very turn and are over or
         #: paged out, to their ids: neither `live` nor what was asked of the store tells of them.
         self.gone_at_once: dict[str, str] = {}
-        #: Seqs of tasks that were taken from the store in this very turn: what was asked of the
-        #: store before it is not true any more.
+        #: What was taken from the store in this very turn, seqs of single tasks and pages (queue,
+        #: priority, first seq, last seq): what was asked of the store before is not true any more.
         self._taken: set[int] = set()
+        self._pages: list[tuple[str, int, int, int]] = []
         #: Tasks from this seq on are not in the store yet: their rows are written as they are then.
         self.first_of_turn = next_seq
         self._most_lines = _MOST_LINES
@@ -96,6 +97,7 @@ class TaskBook:
         """A new call of `handle` begins: all that was accepted before is in the store."""
         self.gone_at_once.clear()
         self._taken.clear()
+        self._pages.clear()
         self.first_of_turn = self.next_seq
 
     # ---- coming in -------------------------------------------------------------------------
@@ -127,13 +129,11 @@ class TaskBook:
         """
         queue, priority = tasks[0].spec.queue, tasks[0].spec.priority
         line, rules = self.line(queue), self._rules
-        sizes = [len(task.spec.arguments) + _TASK_BYTES for task in tasks]
         left = rules.memory_bytes - self._bytes
-        kept = line.room(priority, rules.window if left > 0 else 1)
-        if 0 < left < sum(sizes):  # the last one that is kept is the one that uses it up
+        kept = len(tasks) if stay else line.room(priority, rules.window if left > 0 else 1)
+        sizes = [len(task.spec.arguments) + _TASK_BYTES for task in tasks[:kept]]
+        if not stay and 0 < left < sum(sizes):  # the last that is kept is the one that uses it up
             kept = min(kept, 1 + bisect_left(list(accumulate(sizes)), left))
-        if stay:
-            kept = len(tasks)
         self._filled[queue] = line
         if kept:
             self._keep(tasks[:kept], sum(sizes[:kept]))
@@ -209,20 +209,23 @@ class TaskBook:
     def page_in(self, queue: str, priority: int, tasks: Sequence[Task], fx: Effects) -> None:
         """Take in the oldest tasks of a line that are paged out."""
         self._keep(tasks, sum(len(task.spec.arguments) + _TASK_BYTES for task in tasks))
-        self._taken.update([task.seq for task in tasks])
         self.lines[queue].page_in(priority, tasks)
         self._paged[queue] = self._paged.pop(queue)  # the last to get another page
-        fx.changes.paged_in.append((queue, priority, tasks[0].seq, tasks[-1].seq))
+        page = (queue, priority, tasks[0].seq, tasks[-1].seq)
+        self._pages.append(page)
+        fx.changes.paged_in.append(page)
 
     def take_from_store(self, task: Task, fx: Effects) -> bool:
         """Take in a task that is paged out, to be ended at once.
 
         Returns whether it is still so: not if it was taken in this very turn, after it was read.
         """
-        if task.seq in self._taken or task.status is not Status.QUEUED:
+        queue, seq, line = task.spec.queue, task.seq, (task.spec.queue, task.spec.priority)
+        if seq in self._taken or task.status is not Status.QUEUED:
             return False
-        self._taken.add(task.seq)
-        queue = task.spec.queue
+        if any(page[:2] == line and page[2] <= seq <= page[3] for page in self._pages):
+            return False
+        self._taken.add(seq)
         self.lines[queue].take_from_store(task)
         self._keep([task], len(task.spec.arguments) + _TASK_BYTES)
         fx.changes.paged_in.append((queue, task.spec.priority, task.seq, task.seq))

@@ -124,7 +124,7 @@ class PostgresStore(PostgresReader):
     def page(self, queue: str, priority: int, limit: int, most_bytes: int) -> list[Task]:
         rows = self._rows(*page_query(queue, priority, limit, most_bytes))
         plain_rows = ((row[0], *plain_row(row[1:], _TAGS_OF_LINE)) for row in rows)
-        return waiting_tasks_of(queue, priority, plain_rows)
+        return waiting_tasks_of(queue, priority, plain_rows, most_bytes)
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         rows = self._rows(

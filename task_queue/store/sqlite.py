@@ -146,7 +146,7 @@ class SqliteStore(SqliteReader):
             if found >= limit:
                 break
         rows = self._rows(PAGE, (queue, priority, last_run, limit))
-        return waiting_tasks_of(queue, priority, _up_to(most_bytes, rows))
+        return waiting_tasks_of(queue, priority, rows, most_bytes)
 
     def known(self, ids: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
         known: dict[str, str] = {}
@@ -384,12 +384,3 @@ class SqliteStore(SqliteReader):
 def _carray(seqs: Sequence[int]) -> "apsw.CArrayBinding":
     """Numbers for a statement to read; SQLite has none that are empty."""
     return apsw.carray(array("q", seqs))
-
-
-def _up_to(most_bytes: int, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """The first row, and those after it while what is in their first columns is no longer."""
-    for number, row in enumerate(rows):
-        most_bytes -= len(row[0])
-        if number and most_bytes < 0:
-            return
-        yield row

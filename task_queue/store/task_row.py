@@ -96,12 +96,21 @@ def task_of(row: tuple[Any, ...], arguments: bytes = b"") -> Task:
     )  # fmt: skip
 
 
-def waiting_tasks_of(queue: str, priority: int, rows: Iterable[tuple[Any, ...]]) -> list[Task]:
-    """The tasks of rows that hold the arguments and OF_LINE: they wait, as they were accepted."""
+def waiting_tasks_of(
+    queue: str, priority: int, rows: Iterable[tuple[Any, ...]], most_bytes: int
+) -> list[Task]:
+    """The tasks of rows that hold the arguments and OF_LINE: they wait, as they were accepted.
+
+    Args:
+        most_bytes: of arguments; the row that goes beyond it ends it, unless it is the first.
+    """
     tasks: list[Task] = []
     last_name, last_arguments, last_options = "", b"", b""
     more: tuple[Any, ...] = ()
     for arguments, seq, task_id, name, submitted_at, key, tags, options in rows:
+        most_bytes -= len(arguments)
+        if most_bytes < 0 and tasks:
+            break
         # Most are like the one before, and what is equal need be in memory once.
         last_name = last_name if name == last_name else name
         last_arguments = last_arguments if arguments == last_arguments else arguments
