@@ -1,4 +1,4 @@
-"""Ends workers: asks first, then makes sure, and tells the scheduler."""
+"""Ends workers: has them told first, then makes sure, and tells the scheduler of their ends."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -22,14 +22,6 @@ class WorkerEnds:
         self._nodes = nodes
         self._running: set[asyncio.Task[None]] = set()
         self._log = get_logger("supervisor")
-
-    async def _end(self, worker: Supervised, grace_seconds: float) -> None:
-        watch = worker.watch
-        assert watch is not None
-        why = await tell_to_leave(self._scheduler, worker.worker_id, watch, grace_seconds)
-        if why:
-            self._log.warning("worker_killed", worker_id=worker.worker_id, reason=why)
-            self.kill(worker)
 
     def end_soon(self, worker: Supervised, grace_seconds: float) -> None:
         """Have it told to end, and make sure that it does, in the background."""
@@ -58,6 +50,14 @@ class WorkerEnds:
                 return
             except SchedulerUnavailable:
                 await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _end(self, worker: Supervised, grace_seconds: float) -> None:
+        watch = worker.watch
+        assert watch is not None
+        why = await tell_to_leave(self._scheduler, worker.worker_id, watch, grace_seconds)
+        if why:
+            self._log.warning("worker_killed", worker_id=worker.worker_id, reason=why)
+            self.kill(worker)
 
     async def _is_taken_away(self, worker: Supervised) -> bool:
         """Whether its machine is gone without having drained, because somebody wanted so."""
