@@ -33,11 +33,11 @@ async def end_workers(
     One that is not registered is killed at once: it has nothing, or nobody to give it back to.
     """
     workers = await finder.all()
-    registered = await _registered(scheduler, say) if workers else set()
+    registered = await _registered(scheduler, say) if workers else None
 
     async def end(worker_id: str, process: WorkerProcess) -> None:
         try:
-            if worker_id in registered:
+            if registered is not None and worker_id in registered:
                 why = await _leave(scheduler, worker_id, process, grace_seconds)
                 if why:
                     say(f"worker {worker_id} was killed: {why}")
@@ -48,20 +48,20 @@ async def end_workers(
     for ended in await asyncio.gather(*ends, return_exceptions=True):
         if ended is not None:
             say(f"a worker did not end in order: {ended!r}")
-    if registered:
-        await _report_lost(scheduler)
     if not await _are_gone(finder):
         say(f"Ray still has workers {_GONE_SECONDS:g} s after they were killed")
+    if registered is not None:
+        await _report_lost(scheduler)
     return len(workers)
 
 
-async def _registered(scheduler: SchedulerApi, say: Say) -> set[str]:
-    """Their ids; none if the scheduler does not answer."""
+async def _registered(scheduler: SchedulerApi, say: Say) -> set[str] | None:
+    """Their ids; None if the scheduler does not answer."""
     try:
         reading = await scheduler.read()
     except SchedulerUnavailable as error:
         say(f"the workers are killed, because they can give nothing back: {error}")
-        return set()
+        return None
     return {state.info.worker_id for state in reading.workers}
 
 
@@ -94,9 +94,12 @@ async def _report_lost(scheduler: SchedulerApi) -> None:
 
 
 async def _are_gone(finder: WorkerFinder) -> bool:
+    """Kill, too, what the supervisor had just begun to start when it was ended."""
     try:
         async with asyncio.timeout(_GONE_SECONDS):
-            while await finder.all():
+            while left := await finder.all():
+                for process in left.values():
+                    process.kill()
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         return False

@@ -54,16 +54,22 @@ class WorkerEnds:
     async def _end(self, worker: Supervised, grace_seconds: float) -> None:
         watch = worker.watch
         assert watch is not None
-        why = await tell_to_leave(self._scheduler, worker.worker_id, watch, grace_seconds)
+        try:
+            why = await tell_to_leave(self._scheduler, worker.worker_id, watch, grace_seconds)
+        except Exception as error:  # noqa: BLE001  it has to go all the same
+            self._log.exception("leaving_failed", worker_id=worker.worker_id)
+            why = repr(error)
         if why:
             self._log.warning("worker_killed", worker_id=worker.worker_id, reason=why)
             self.kill(worker)
 
     async def _is_taken_away(self, worker: Supervised) -> bool:
         """Whether its machine is gone without having drained, because somebody wanted so."""
-        worker.node_id = worker.node_id or await self._node_of(worker)
         try:
+            worker.node_id = worker.node_id or await self._node_of(worker)
             return await self._nodes.taken_away(worker.node_id)
+        except SchedulerUnavailable:
+            raise
         except Exception:  # noqa: BLE001  its end is to be told all the same
             self._log.exception("node_unknown", worker_id=worker.worker_id, node_id=worker.node_id)
             return False

@@ -377,7 +377,7 @@ def test_the_end_of_a_worker_is_acted_on_at_once() -> None:
     run(test())
 
 
-def test_an_end_that_fails_in_the_background_is_logged(
+def test_a_worker_that_cannot_be_told_to_leave_is_killed_and_the_log_says_why(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def test() -> None:
@@ -390,7 +390,8 @@ def test_an_end_that_fails_in_the_background_is_logged(
         world.scheduler.on_request = fail
         world.supervisor.leave_node(process.node, world.clock.monotonic() + 10.0)
         await settle()
+        assert process.killed
 
     run(test())
     logged = "".join(capsys.readouterr())
-    assert "worker_end_failed" in logged and "a fault of ours" in logged
+    assert "leaving_failed" in logged and "a fault of ours" in logged
