@@ -19,16 +19,22 @@ class Workers:
         self.scheduler = FakeScheduler()
         self.said: list[str] = []
         self._processes: dict[str, FakeProcess] = {}
+        self._late: dict[str, FakeProcess] = {}
 
-    def add(self, worker_id: str, registered: bool = True) -> FakeProcess:
+    def add(self, worker_id: str, registered: bool = True, late: bool = False) -> FakeProcess:
+        """`late`: Ray knows it only after the first question."""
         process = FakeProcess(WorkerOrder(worker_id, f"{worker_id}.i", "a", ()))
-        self._processes[worker_id] = process
+        (self._late if late else self._processes)[worker_id] = process
         if registered:
             self.scheduler.register(process)
         return process
 
     async def all(self) -> dict[str, WorkerProcess]:
-        return {name: one for name, one in self._processes.items() if not one.killed}
+        found: dict[str, WorkerProcess] = {
+            name: one for name, one in self._processes.items() if not one.killed
+        }
+        self._processes.update(self._late)
+        return found
 
     async def end(self) -> int:
         scheduler: Any = self.scheduler
@@ -80,6 +86,18 @@ def test_without_a_scheduler_to_give_back_to_they_are_killed() -> None:
         assert await workers.end() == 1
         assert (process.graces, process.killed) == ([], 1)
         assert "can give nothing back: it is away" in workers.said[0]
+
+    asyncio.run(test())
+
+
+def test_one_that_was_just_being_started_is_killed_too() -> None:
+    async def test() -> None:
+        workers = Workers()
+        workers.add("a-1")
+        late = workers.add("a-2", registered=False, late=True)
+        assert await workers.end() == 1
+        assert (late.graces, late.killed) == ([], 1)
+        assert workers.said == []
 
     asyncio.run(test())
 

@@ -357,6 +357,22 @@ def test_no_task_is_to_blame_for_a_worker_whose_machine_was_taken_away(
     run(test())
 
 
+def test_the_machine_of_a_worker_that_died_before_the_next_look_is_known_all_the_same() -> None:
+    async def test() -> None:
+        world = SlowWorld()
+        world.nodes.taken = {"node-1"}
+        await world.look()
+        process = world.maker.made[-1]
+        world.scheduler.register(process)
+        process.end("ActorDiedError")
+        async with asyncio.timeout(10):
+            while not world.scheduler.lost:
+                await asyncio.sleep(0)
+        assert [lost.blameless for lost in world.scheduler.lost] == [True]
+
+    run(test())
+
+
 def test_an_incarnation_tells_its_generation() -> None:
     assert generation_in(new_incarnation("01f0-abc", "5e")) == "5e"
     assert generation_in("01f0-abc") == ""
